@@ -1,0 +1,41 @@
+# Two commands do everything from a bare machine: `make demo` and `make test`. `make help` lists the rest.
+
+VENV ?= .venv
+READY_RUN := $(VENV)/.ready-run
+READY_TEST := $(VENV)/.ready-test
+RECIPES := pyproject.toml meson.build lmmsparse/meson.build scripts/bootstrap.sh scripts/system.sh
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint references datasets clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
+
+demo: $(READY_RUN) ## a first fit, with all the set-up that it needs
+	@$(VENV)/bin/lmmsparse demo
+
+test: $(READY_TEST) ## style, types and tests, with all the set-up that they need
+	@VENV=$(VENV) scripts/check.sh style types tests
+
+lint: $(READY_TEST) ## style and types only
+	@VENV=$(VENV) scripts/check.sh style types
+
+references: ## lme4's answers for the tests, computed again (needs R with lme4, lmerTest, pbkrtest, jsonlite)
+	Rscript tests/references/reference.R tests/references
+
+datasets: ## the packaged datasets, written again (needs R with lme4, mlmRev, jsonlite)
+	Rscript scripts/make_datasets.R lmmsparse/datasets/data
+
+clean: ## remove the environment, builds and caches
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find lmmsparse tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps are newer than everything that decides what is installed, so a ready environment costs nothing.
+# An environment with the test tools serves the demo as well.
+$(READY_TEST): $(RECIPES)
+	@VENV=$(VENV) scripts/bootstrap.sh test
+	@touch $(READY_TEST) $(READY_RUN)
+
+$(READY_RUN): $(RECIPES)
+	@VENV=$(VENV) scripts/bootstrap.sh run
+	@touch $@

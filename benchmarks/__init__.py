@@ -1,0 +1,1 @@
+"""Time and memory of fits, beside other programs: ``python -m benchmarks``."""

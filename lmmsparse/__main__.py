@@ -1,0 +1,7 @@
+"""``python -m lmmsparse``."""
+
+import sys
+
+from lmmsparse.cli import main
+
+sys.exit(main())

@@ -1,0 +1,42 @@
+"""Checks of a response before anything is fitted to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmmsparse.errors import ArgumentError, DataError
+from lmmsparse.frame import ModelFrame
+
+Float = NDArray[np.float64]
+
+
+def check_response(y: NDArray[Any], frame: ModelFrame) -> Float:
+    """A new response for the rows of a fit, as float."""
+    n = len(frame.y)
+    if y.shape == (n, 1):
+        y = y[:, 0]
+    if y.shape != (n,):
+        raise ArgumentError(f"the new response has shape {y.shape}, but the fit has {n} rows")
+    try:
+        values = np.array(y, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError("the new response is not numeric") from error
+    bad = ~np.isfinite(values)
+    if bad.any():
+        raise ArgumentError(
+            f"the new response is missing or infinite in {int(bad.sum())} rows, first in row {int(bad.argmax())}"
+        )
+    check_varies(values if frame.offset is None else values - frame.offset, frame.formula.response)
+    return values
+
+
+def check_varies(response: Float, name: str) -> None:
+    """Refuse a constant response."""
+    if len(response) and np.ptp(response) == 0.0:
+        raise DataError(
+            f"the response {name!r}, less its offset if there is one, is constant ({response[0]:g}): "
+            "there is nothing to model"
+        )

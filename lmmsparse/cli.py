@@ -1,0 +1,112 @@
+"""Command line: ``lmmsparse fit FORMULA FILE`` and ``lmmsparse demo``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from lmmsparse import __version__
+from lmmsparse.control import OPTIMIZERS
+from lmmsparse.datasets import load_dataset
+from lmmsparse.errors import DataError, LmmError, LmmWarning
+from lmmsparse.lmer import lmer
+
+DEMO = (
+    ("sleepstudy", "Reaction ~ Days + (Days | Subject)"),
+    ("Penicillin", "diameter ~ 1 + (1 | plate) + (1 | sample)"),
+    ("InstEval", "y ~ service + (1 | s) + (1 | d) + (1 | dept)"),
+)
+
+
+def read_table(path: str) -> pd.DataFrame:
+    """A CSV or Parquet file as a pandas frame."""
+    file = Path(path)
+    if not file.is_file():
+        raise DataError(f"there is no file {path!r}")
+    try:
+        if file.suffix.lower() in (".parquet", ".pq"):
+            return pd.read_parquet(file)
+        return pd.read_csv(file)
+    except ImportError as error:
+        raise DataError("reading Parquet needs pyarrow: pip install pyarrow") from error
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path!r} cannot be read as CSV or Parquet: {error}") from error
+
+
+def fit_file(arguments: argparse.Namespace) -> None:
+    """Fit one model to a file and print its summary."""
+    data = read_table(arguments.file)
+    model = lmer(
+        arguments.formula,
+        data,
+        REML=not arguments.ml,
+        weights=arguments.weights,
+        offset=arguments.offset,
+        control={"optimizer": arguments.optimizer},
+        progress=arguments.progress,
+    )
+    print(model.summary())
+
+
+def demo(arguments: argparse.Namespace) -> None:
+    """Fit three models to packaged data; print summaries, evaluations and seconds."""
+    rows = []
+    for name, formula in DEMO:
+        data = load_dataset(name)
+        start = time.perf_counter()
+        model = lmer(formula, data)
+        seconds = time.perf_counter() - start
+        print(f"\n=== {name}: {formula}\n")
+        print(model.summary())
+        rows.append((name, model.nobs, model.optinfo.evaluations, seconds))
+    print("\ndata set         rows  evaluations  seconds")
+    for name, nobs, evaluations, seconds in rows:
+        print(f"{name:<12}{nobs:>9}{evaluations:>13}{seconds:>9.3f}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    top = argparse.ArgumentParser(
+        prog="lmmsparse", description="Linear mixed models by sparse penalized least squares."
+    )
+    top.add_argument("--version", action="version", version=f"lmmsparse {__version__}")
+    commands = top.add_subparsers(dest="command", required=True)
+    fit = commands.add_parser("fit", help="fit a model to a CSV or Parquet file and print its summary")
+    fit.add_argument("formula", help="lme4's notation, in quotes: 'y ~ x + (1 | g)'")
+    fit.add_argument("file", help="CSV or Parquet file")
+    fit.add_argument("--ml", action="store_true", help="maximum likelihood instead of REML")
+    fit.add_argument("--weights", metavar="COLUMN", help="column of prior weights")
+    fit.add_argument("--offset", metavar="COLUMN", help="column with a known part of the mean")
+    fit.add_argument("--optimizer", choices=OPTIMIZERS, default=OPTIMIZERS[0])
+    fit.add_argument("--progress", action="store_true", help="print every evaluation")
+    fit.set_defaults(run=fit_file)
+    show = commands.add_parser("demo", help="fit sleepstudy, Penicillin and InstEval on the packaged data")
+    show.set_defaults(run=demo)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 on success, 1 on an error of the data or the formula."""
+    arguments = parser().parse_args(argv)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", LmmWarning)
+        try:
+            arguments.run(arguments)
+        except LmmError as error:
+            print(f"lmmsparse: {error}", file=sys.stderr)
+            return 1
+        finally:
+            for warning in caught:
+                if issubclass(warning.category, LmmWarning):
+                    print(f"{warning.category.__name__}: {warning.message}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

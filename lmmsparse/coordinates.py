@@ -1,0 +1,234 @@
+"""Working coordinates, in which neither the units nor the origin of any variable matter.
+
+X becomes orthonormal (XᵀWX = n I), the columns of each random-effect term become orthonormal or at least
+of unit mean square, and y becomes its least-squares residual of unit mean square.  Everything that the engine
+computes is mapped back by the small matrices kept here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import qr
+
+from lmmsparse.terms import RandomTerm
+
+Float = NDArray[np.float64]
+
+# A factor of a term's columns is inverted only while it keeps this many digits.
+SMALLEST_PIVOT = 1e-12
+# X reproduces the response when its residual is below this share of the response's range, or below its rounding errors.
+EXACT_FIT = 1e-12
+ROUNDING_UNITS = 4.0
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """Maps between the user's columns and the working ones.
+
+    Attributes
+    ----------
+    fixed_map : (p, p) array
+        B with X = X_working B, hence β = B⁻¹ β_working.
+    term_maps : tuple of (k, k) arrays
+        Lower triangular L_t with C_t = C_working L_t, hence λ_working = L_t λ.
+    """
+
+    fixed_map: Float
+    term_maps: tuple[Float, ...]
+
+
+@dataclass(frozen=True)
+class ResponseCoordinates:
+    """Origin and unit of the working response: y − offset = X start + scale · y_working.
+
+    ``exact`` when X alone reproduces the response to rounding, so that y_working is noise.
+    """
+
+    start: Float
+    scale: float
+    exact: bool
+
+
+@dataclass(frozen=True)
+class WorkingBlock:
+    """All terms of one grouping factor, side by side.
+
+    Attributes
+    ----------
+    group : str
+    codes : (n,) array of int32
+    n_levels : int
+    columns : (n, K) array
+        Working columns of all terms of this factor.
+    terms : tuple of int
+        Positions of those terms, in the order of their columns.
+    """
+
+    group: str
+    codes: NDArray[np.int32]
+    n_levels: int
+    columns: Float
+    terms: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class WorkingDesign:
+    """The design in working coordinates: X (n, p), the blocks, and prior weights (n,) or None."""
+
+    X: Float
+    blocks: tuple[WorkingBlock, ...]
+    weights: Float | None
+    coordinates: Coordinates
+
+
+def orthonormal_columns(X: Float, weights: Float | None) -> tuple[Float, Float]:
+    """Q and B with X = Q B and QᵀWQ = n I.
+
+    Columns are centred first when one of them is constant, so that a large origin costs no digits.
+
+    Parameters
+    ----------
+    X : (n, p) array of full column rank
+    weights : (n,) array or None
+    """
+    n, p = X.shape
+    if p == 0:
+        return X, np.zeros((0, 0))
+    constant = np.flatnonzero((X == X[0]).all(axis=0))
+    centring = np.eye(p)
+    centred = np.array(X, dtype=float, order="F")
+    if constant.size:
+        c = constant[0]
+        means = np.average(X, axis=0, weights=weights)
+        means[c] = 0.0
+        centred -= means
+        centring[c] += means / X[0, c]
+    if weights is not None:
+        centred *= np.sqrt(weights)[:, None]
+    magnitude = np.max(np.abs(centred), axis=0)
+    centred /= magnitude
+    Q, R = qr(centred, mode="economic", overwrite_a=True, check_finite=False)
+    Q *= np.sqrt(n)
+    if weights is not None:
+        Q /= np.sqrt(weights)[:, None]
+    return Q, (R * magnitude / np.sqrt(n)) @ centring
+
+
+def term_coordinates(columns: Float, weights: Float | None, rotate: bool) -> tuple[Float, Float]:
+    """C_working and lower triangular L with C = C_working L.
+
+    With ``rotate`` the working columns are orthonormal (mean square 1, weighted), found by a QL factorization: it keeps
+    λ lower triangular.  Without it, or when columns are linearly dependent, they are only scaled.
+    """
+    n, k = columns.shape
+    if k == 1 and columns.strides[0] == 0:  # an intercept: one number stands for the column
+        total = float(n) if weights is None else float(weights.sum())
+        unit = abs(float(columns[0, 0])) * np.sqrt(total / n)
+        return np.broadcast_to(columns[0] / unit, (n, 1)), np.array([[unit]])
+    root = np.ones(n) if weights is None else np.sqrt(weights)
+    weighted = columns * root[:, None]
+    magnitude = np.max(np.abs(weighted), axis=0)
+    magnitude[magnitude == 0] = 1.0
+    weighted /= magnitude
+    lengths = np.linalg.norm(weighted, axis=0) / np.sqrt(n)
+    lengths[lengths == 0] = 1.0
+    scales = magnitude * lengths
+    if rotate and k > 1 and n >= k:
+        Q, R = qr(weighted[:, ::-1], mode="economic", overwrite_a=True, check_finite=False)
+        lower = R[::-1, ::-1] / np.sqrt(n)
+        signs = np.where(np.diag(lower) < 0, -1.0, 1.0)
+        pivots = np.abs(np.diag(lower))
+        if (pivots > SMALLEST_PIVOT * lengths).all():
+            working = Q[:, ::-1] * (np.sqrt(n) * signs) / root[:, None]
+            return working, (lower * signs[:, None]) * magnitude
+    return columns / scales, np.diag(scales)
+
+
+def working_design(X: Float, terms: Sequence[RandomTerm], weights: Float | None) -> WorkingDesign:
+    """Working columns of X (n, p, full rank) and of all terms, gathered by grouping factor."""
+    Q, fixed_map = orthonormal_columns(X, weights)
+    working = [term_coordinates(term.columns, weights, term.structure.rotates) for term in terms]
+    members: dict[str, list[int]] = {}
+    for t, term in enumerate(terms):
+        members.setdefault(term.group, []).append(t)
+    blocks = tuple(
+        WorkingBlock(
+            group=group,
+            codes=terms[positions[0]].codes,
+            n_levels=terms[positions[0]].n_levels,
+            columns=working[positions[0]][0] if len(positions) == 1 else np.hstack([working[t][0] for t in positions]),
+            terms=tuple(positions),
+        )
+        for group, positions in members.items()
+    )
+    return WorkingDesign(Q, blocks, weights, Coordinates(fixed_map, tuple(L for _, L in working)))
+
+
+def working_response(response: Float, design: WorkingDesign) -> tuple[Float, ResponseCoordinates]:
+    """The working response (n,) and its coordinates.
+
+    Parameters
+    ----------
+    response : (n,) array
+        y − offset, finite.
+    """
+    Q, weights = design.X, design.weights
+    n, p = Q.shape
+    magnitude = float(np.max(np.abs(response))) or 1.0
+    residual = response / magnitude
+    projection = np.zeros(p)
+    weighted = Q if weights is None else Q * weights[:, None]
+    for _ in range(2):  # the second pass removes what rounding left in the first
+        coefficients = weighted.T @ residual / n
+        residual = residual - Q @ coefficients
+        projection += coefficients
+    square = residual**2 if weights is None else weights * residual**2
+    length = float(np.sqrt(square.sum() / n)) or 1.0
+    start = np.asarray(np.linalg.solve(design.coordinates.fixed_map, projection)) * magnitude
+    spread = float(np.ptp(response)) / magnitude
+    exact = length <= max(EXACT_FIT * spread, ROUNDING_UNITS * np.finfo(float).eps)
+    return residual / length, ResponseCoordinates(start, length * magnitude, exact)
+
+
+def redundant_terms(design: WorkingDesign, terms: Sequence[RandomTerm]) -> tuple[int, ...]:
+    """Terms of one grouping factor whose covariance parameters cannot be told apart; empty when there are none.
+
+    In an orthonormal basis of all columns of the factor, the entries (a, b) of the covariances of its terms multiply
+    the matrices v_a v_bᵀ + v_b v_aᵀ; the parameters are identified only when these are linearly independent.
+    """
+    for block in design.blocks:
+        if len(block.terms) == 1:
+            continue
+        columns = block.columns if design.weights is None else block.columns * np.sqrt(design.weights)[:, None]
+        values, vectors = np.linalg.eigh(columns.T @ columns)
+        used = values > 1e-10 * values[-1]
+        coefficients = vectors[:, used] * np.sqrt(values[used])  # one row a column of the block
+        kernels, start = [], 0
+        for t in block.terms:
+            structure = terms[t].structure
+            for a, b in zip(*structure.entries, strict=True):
+                outer = np.outer(coefficients[start + a], coefficients[start + b])
+                kernels.append((outer + outer.T).ravel())
+            start += structure.size
+        stacked = np.array(kernels)
+        stacked /= np.maximum(np.linalg.norm(stacked, axis=1, keepdims=True), np.finfo(float).tiny)
+        if np.linalg.matrix_rank(stacked, tol=1e-6) < len(stacked):
+            return block.terms
+    return ()
+
+
+def theta_maps(term_maps: Sequence[Float], terms: Sequence[RandomTerm]) -> Float:
+    """Block diagonal matrix T with θ_working = T θ: the free entries of L_t λ as a function of those of λ."""
+    sizes = [term.structure.n_theta for term in terms]
+    total = sum(sizes)
+    T = np.zeros((total, total))
+    offset = 0
+    for size, L, term in zip(sizes, term_maps, terms, strict=True):
+        for i, unit in enumerate(np.eye(size)):
+            T[offset : offset + size, offset + i] = term.structure.theta(L @ term.structure.template(unit))
+        offset += size
+    return T

@@ -1,0 +1,123 @@
+"""Covariance structures: free parameters θ of one random-effect term and its template λ(θ).
+
+The covariance matrix of the random effects of one level is σ² λ λᵀ.  A new structure is a new
+subclass of `CovarianceStructure`; nothing else in the engine knows the structures by name.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CovarianceStructure(ABC):
+    """A lower triangular k × k template λ whose free entries are the parameters θ.
+
+    Parameters
+    ----------
+    size : int
+        Number k of columns of the term.
+    """
+
+    size: int
+
+    # True when every invertible lower triangular map of the columns keeps the family of templates,
+    # so that the engine may orthonormalise the columns; False when only a change of scale does.
+    rotates = True
+
+    @cached_property
+    def entries(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Rows and columns of the free entries of λ, in the order of θ."""
+        return self._free_entries()
+
+    @abstractmethod
+    def _free_entries(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """`entries` of a structure."""
+
+    @property
+    def n_theta(self) -> int:
+        """Number of parameters."""
+        return len(self.entries[0])
+
+    def template(self, theta: Float) -> Float:
+        """λ(θ), (k, k) lower triangular."""
+        matrix = np.zeros((self.size, self.size))
+        matrix[self.entries] = theta
+        return matrix
+
+    def theta(self, template: Float) -> Float:
+        """Inverse of `template`: the free entries of λ."""
+        return np.asarray(template[self.entries], dtype=float)
+
+    def lower_bounds(self) -> Float:
+        """0 for diagonal entries, -inf for the others."""
+        rows, columns = self.entries
+        return np.where(rows == columns, 0.0, -np.inf)
+
+    def names(self, group: str, columns: Sequence[str]) -> tuple[str, ...]:
+        """Names as lme4 writes them: ``g.x`` on the diagonal, ``g.x.z`` below it (column, then row)."""
+        return tuple(
+            f"{group}.{columns[i]}" if i == j else f"{group}.{columns[j]}.{columns[i]}"
+            for i, j in zip(*self.entries, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Unstructured(CovarianceStructure):
+    """Any covariance matrix: θ is the lower triangle of λ, column after column."""
+
+    rotates = True
+
+    def _free_entries(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Rows and columns of the lower triangle, column-major."""
+        columns, rows = np.triu_indices(self.size)
+        return rows, columns
+
+
+@dataclass(frozen=True)
+class Diagonal(CovarianceStructure):
+    """Independent effects: θ is the diagonal of λ."""
+
+    rotates = False
+
+    def _free_entries(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The diagonal."""
+        index = np.arange(self.size)
+        return index, index
+
+
+def canonical_template(template: Float) -> Float:
+    """The lower triangular λ with non-negative diagonal that has the same product λλᵀ.
+
+    Pivots that are zero to rounding leave a zero column, so that a rank-deficient covariance has one
+    representation: the positive semidefinite Cholesky factor.
+
+    Parameters
+    ----------
+    template : (k, k) array
+        Lower triangular or not.
+    """
+    k = template.shape[0]
+    # LQ factorization: template = L Q, hence template templateᵀ = L Lᵀ without squaring the condition number
+    R = np.asarray(np.linalg.qr(template.T, mode="r"))
+    L = R.T
+    L = L * np.where(np.diag(L) < 0, -1.0, 1.0)
+    scale = np.linalg.norm(template, axis=1)
+    deficient = np.abs(np.diag(L)) <= 1e-14 * np.where(scale > 0, scale, 1.0)
+    if not deficient.any():
+        return np.asarray(np.tril(L))
+    covariance = template @ template.T
+    factor = np.zeros((k, k))
+    for j in range(k):
+        column = covariance[j:, j] - factor[j:, :j] @ factor[j, :j]
+        if not deficient[j] and column[0] > 0:
+            factor[j:, j] = column / np.sqrt(column[0])
+    return factor

@@ -1,0 +1,198 @@
+"""Expressions inside a formula: R's spelling to Python's, and the names that an expression uses.
+
+Python expressions keep column names that are no Python identifiers in back-quotes; `readable_by_python`
+swaps those for identifiers just before the expression is compiled.
+"""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import re
+import unicodedata
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from lmmsparse.errors import FormulaError
+from lmmsparse.formula.scan import blank_literals
+
+CONSTANTS = {"TRUE": "True", "FALSE": "False", "NULL": "None"}
+FUNCTIONS = {"as.factor": "as_factor", "as.numeric": "as_numeric"}
+MODULES = ("np", "contr")
+
+PIECE = re.compile(
+    r"(?P<quoted>`[^`]*`)|(?P<literal>\"[^\"]*\"|'[^']*')|(?P<number>\d[\w.]*)|(?P<word>\.?[^\W\d][\w.]*)|(?P<power>\^)"
+)
+
+
+@dataclass(frozen=True)
+class ExpressionNames:
+    """Names that a Python expression reads.
+
+    Attributes
+    ----------
+    values : tuple of str
+        Names used as values, ``x`` in ``log(x)``; dotted chains of attributes count by their first name.
+    calls : tuple of str
+        Names that are called, ``log`` in ``log(x)``.
+    modules : tuple of str
+        Namespaces whose members are used, ``np`` in ``np.floor(x)``.
+    """
+
+    values: tuple[str, ...]
+    calls: tuple[str, ...]
+    modules: tuple[str, ...]
+
+
+def quoted(name: str) -> str:
+    """The name as it stands in an expression: in back-quotes unless Python reads it as it is.
+
+    Python folds some characters of identifiers into others (the micro sign into the Greek letter, for one).
+    """
+    plain = name.isidentifier() and re.fullmatch(r"\w+", name) and unicodedata.normalize("NFKC", name) == name
+    return name if plain and not keyword.iskeyword(name) else f"`{name}`"
+
+
+def plain_name(expression: str) -> str:
+    """The expression for display: a quoted name loses its quotes, ``as_factor`` gets its dot back."""
+    if re.fullmatch(r"`[^`]+`", expression):
+        return expression[1:-1]
+    for dotted, identifier in FUNCTIONS.items():
+        expression = re.sub(rf"\b{identifier}\(", f"{dotted}(", expression)
+    return expression
+
+
+def to_python(text: str, columns: Collection[str]) -> str:
+    """Rewrite an R expression in Python's spelling.
+
+    ``^`` becomes ``**``, ``TRUE`` becomes ``True``, ``as.factor`` becomes ``as_factor``, and names of
+    columns that are no identifiers are put into back-quotes.  Text literals are left alone.
+    """
+    blanked = blank_literals(text)
+    written: list[str] = []
+    done = 0
+    for piece in PIECE.finditer(blanked):
+        start, end = piece.span()
+        written.append(text[done:start])
+        if piece.lastgroup == "power":
+            written.append("**")
+        elif piece.lastgroup == "word":
+            written.append(_word(text[start:end], blanked[:start].rstrip(), blanked[end:].lstrip(), columns))
+        else:
+            written.append(text[start:end])
+        done = end
+    written.append(text[done:])
+    return " ".join("".join(written).split()) if "\n" in text else "".join(written).strip()
+
+
+def _word(word: str, before: str, after: str, columns: Collection[str]) -> str:
+    if after.startswith("("):
+        return FUNCTIONS.get(word, word)
+    if before.endswith((")", "]", "`")) or (after.startswith("=") and not after.startswith("==")):
+        return word  # an attribute of what stands before, or the name of an argument
+    if word in columns:
+        return quoted(word)
+    root = word.split(".")[0]
+    if "." in word and root not in columns and root not in MODULES:
+        return quoted(word)
+    return CONSTANTS.get(word, word)
+
+
+def alias_of(name: str) -> str:
+    """An identifier for a column with any name, a different one for each."""
+    return f"column_{name.encode().hex()}_"
+
+
+def readable_by_python(expression: str) -> tuple[str, dict[str, str]]:
+    """Replace quoted names by identifiers.
+
+    The identifier depends on the name alone, so that equal names have equal identifiers in different expressions.
+
+    Returns
+    -------
+    expression : str
+        Valid for `ast.parse` when the user's expression is.
+    aliases : dict of str to str
+        Identifier to the name that it stands for.
+    """
+    blanked = blank_literals(expression)
+    aliases: dict[str, str] = {}
+    written: list[str] = []
+    done = 0
+    for piece in re.finditer(r"`[^`]*`", blanked):
+        start, end = piece.span()
+        name = expression[start + 1 : end - 1]
+        alias = alias_of(name)
+        aliases[alias] = name
+        written.append(f"{expression[done:start]} {alias} ")
+        done = end
+    written.append(expression[done:])
+    return "".join(written), aliases
+
+
+def formatted(expression: str) -> str:
+    """The expression with the spacing of `ast.unparse`, so that the same expression always reads the same."""
+    tree, aliases = parsed(expression)
+    text = ast.unparse(tree).replace("\n", " ")
+    for alias, name in aliases.items():
+        text = text.replace(alias, f"`{name}`")
+    return text
+
+
+def parsed(expression: str) -> tuple[ast.Expression, dict[str, str]]:
+    """Syntax tree of an expression and the aliases of its quoted names.
+
+    Raises
+    ------
+    FormulaError
+        The expression is no valid Python, or compares by ``&`` and ``|`` without parentheses, which Python
+        reads otherwise than R does.
+    """
+    readable, aliases = readable_by_python(expression)
+    try:
+        tree = ast.parse(readable.strip(), mode="eval")
+    except (SyntaxError, ValueError) as error:
+        raise FormulaError(
+            f"{expression!r} is not a valid expression; inside functions a formula follows Python's syntax."
+        ) from error
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare) and any(map(_is_bitwise, [node.left, *node.comparators])):
+            raise FormulaError(
+                f"In {expression!r} put parentheses round each comparison, (a > 1) & (b > 1): "
+                "Python binds & and | more tightly than comparisons."
+            )
+    return tree, aliases
+
+
+def _is_bitwise(node: ast.AST) -> bool:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr)
+
+
+def expression_names(expression: str) -> ExpressionNames:
+    """Names that an expression reads, in order of appearance.
+
+    Raises
+    ------
+    FormulaError
+        The expression is no valid Python.
+    """
+    tree, aliases = parsed(expression)
+    bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    modules: list[str] = []
+    values: list[str] = []
+    calls: list[str] = []
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id not in bound]
+    for node in sorted(names, key=lambda name: (name.lineno, name.col_offset)):
+        if id(node) in called:
+            calls.append(node.id)
+        elif node.id in MODULES:
+            modules.append(node.id)
+        else:
+            values.append(aliases.get(node.id, node.id))
+    return ExpressionNames(_unique(values), _unique(calls), _unique(modules))
+
+
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))

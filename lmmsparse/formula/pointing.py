@@ -1,0 +1,35 @@
+"""Messages that quote a formula and point at a character of it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+
+def pointed(message: str, text: str, position: int | None) -> str:
+    """The message, the line of the formula that holds ``position``, and a caret below the character.
+
+    Without a position the formula alone is quoted.
+    """
+    if position is None:
+        return f"{message}\n    {' '.join(text.split())}"
+    position = min(max(position, 0), len(text))
+    begin = text.rfind("\n", 0, position) + 1
+    end = text.find("\n", position)
+    line = text[begin:] if end < 0 else text[begin:end]
+    return f"{message}\n    {line.replace(chr(9), ' ')}\n    {' ' * (position - begin)}^"
+
+
+def locate(name: str, text: str) -> int | None:
+    """Offset of the first whole-word occurrence of ``name`` in the formula, None when there is none."""
+    found = re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", text)
+    return found.start() if found else None
+
+
+def suggestion(name: str, candidates: Iterable[object]) -> str:
+    """The end of a sentence: ``"; did you mean 'Days'?"`` for a near miss, else a full stop."""
+    names = [str(candidate) for candidate in candidates]
+    same_but_for_case = [candidate for candidate in names if candidate.lower() == name.lower()]
+    close = same_but_for_case or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else "."

@@ -1,0 +1,64 @@
+"""What a parsed formula is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lmmsparse.formula.expressions import plain_name
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One random-effects term ``(left | factors)``.
+
+    Attributes
+    ----------
+    left : str
+        Text for a right-hand side of formulaic: ``"Days"``, ``"0 + Days"``, ``"1"``.
+    factors : tuple of str
+        Grouping variables or Python expressions; ``("cask", "batch")`` is the interaction ``cask:batch``.
+        A column whose name is no Python identifier stands in back-quotes.
+    correlated : bool
+        False for ``||``: the columns of the term are independent of each other.
+    text : str
+        The term as the user wrote it, ``"(1 | batch/cask)"``; the bars that one such term expands to share
+        it.
+    position : int
+        Offset of the term's bar in the formula text.
+    """
+
+    left: str
+    factors: tuple[str, ...]
+    correlated: bool
+    text: str
+    position: int
+
+    @property
+    def group(self) -> str:
+        """Name of the grouping factor, ``"cask:batch"``."""
+        return ":".join(plain_name(factor) for factor in self.factors)
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A mixed-model formula, taken apart.
+
+    Attributes
+    ----------
+    text : str
+        The formula as the user wrote it.
+    response : str
+        Python expression.
+    fixed : str
+        Text for a right-hand side of formulaic; ``"1"`` when the formula has bars and offsets only.
+    bars : tuple of Bar
+        In formula order, ``/``, ``*``, ``+`` and ``:`` on the grouping side expanded.
+    offsets : tuple of str
+        Python expressions, one for each ``offset()`` term.
+    """
+
+    text: str
+    response: str
+    fixed: str
+    bars: tuple[Bar, ...]
+    offsets: tuple[str, ...]

@@ -1,0 +1,11 @@
+"""Data and a formula to the rows kept, the response, the matrices and the grouping factors."""
+
+from __future__ import annotations
+
+from lmmsparse.frame.grouping import Grouping
+from lmmsparse.frame.model_frame import build_model_frame
+from lmmsparse.frame.newdata import NewData
+from lmmsparse.frame.sources import Table, open_table
+from lmmsparse.frame.types import BarColumns, ModelFrame
+
+__all__ = ["BarColumns", "Grouping", "ModelFrame", "NewData", "Table", "build_model_frame", "open_table"]

@@ -1,0 +1,77 @@
+"""Checks of grouping factors and of the fixed part, in lme4's wording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmmsparse.errors import DataError, GroupingError
+from lmmsparse.frame.grouping import Grouping
+
+
+def check_groupings(groupings: Mapping[str, Grouping], n: int) -> None:
+    """Every factor has more than one level and fewer levels than there are rows.
+
+    Raises
+    ------
+    GroupingError
+        Names the factor.
+    """
+    for name, grouping in groupings.items():
+        if len(grouping.levels) == 1:
+            raise GroupingError(
+                f"grouping factors must have > 1 sampled level: {name!r} has only {grouping.levels[0]!r}."
+            )
+    for name, grouping in groupings.items():
+        if len(grouping.levels) >= n:
+            raise GroupingError(
+                "number of levels of each grouping factor must be < number of observations:"
+                f" {name!r} has {len(grouping.levels)} levels in {n} observations."
+            )
+
+
+def check_term_size(term: str, n_columns: int, n_levels: int, correlated: bool, n: int) -> None:
+    """A term has fewer random effects than there are observations.
+
+    With ``||`` each column is a term of its own, for which `check_groupings` has settled it.
+
+    Raises
+    ------
+    GroupingError
+        Names the term.
+    """
+    q = n_columns * n_levels
+    if correlated and n <= q:
+        raise GroupingError(
+            f"number of observations (={n}) <= number of random effects (={q}) for term {term};"
+            " the random-effects parameters and the residual variance are probably unidentifiable:"
+            " use fewer columns, or ||."
+        )
+
+
+def check_fixed_size(p: int, n: int) -> None:
+    """There are more rows than fixed-effect columns.
+
+    Raises
+    ------
+    DataError
+        There are not.
+    """
+    if p >= n:
+        raise DataError(f"{n} rows are left for {p} fixed-effect columns; a fit needs more rows than columns.")
+
+
+def check_columns_finite(columns: NDArray[np.float64], names: Sequence[str]) -> None:
+    """No product of finite values has become infinite.
+
+    Raises
+    ------
+    DataError
+        Names the column.
+    """
+    if columns.size and columns.strides[0] != 0:
+        for j, name in enumerate(names):
+            if not np.isfinite(columns[:, j]).all():
+                raise DataError(f"Column {name!r} of the model matrix is not finite; rescale its variables.")

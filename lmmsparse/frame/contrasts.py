@@ -1,0 +1,66 @@
+"""Contrast codings, by name or as formulaic's objects."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from formulaic.transforms import ContrastsRegistry
+from formulaic.transforms.contrasts import Contrasts
+
+from lmmsparse.errors import ArgumentError
+from lmmsparse.formula.expressions import formatted, to_python
+from lmmsparse.formula.pointing import suggestion
+
+CODINGS = {
+    "treatment": ContrastsRegistry.treatment,
+    "sum": ContrastsRegistry.sum,
+    "helmert": ContrastsRegistry.helmert,
+    "poly": ContrastsRegistry.poly,
+    "sas": ContrastsRegistry.SAS,
+}
+
+
+def contrast_codings(contrasts: Mapping[str, Any] | None, terms: Collection[str]) -> dict[str, Contrasts]:
+    """Contrasts of each variable as formulaic's objects.
+
+    Parameters
+    ----------
+    contrasts : mapping of str to coding, optional
+        ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"``, ``"sas"``, R's names of them
+        (``"contr.sum"``), or one of formulaic's objects.
+    terms : collection of str
+        Variables and expressions that stand as terms in the model.
+
+    Raises
+    ------
+    ArgumentError
+        A coding is unknown, or a variable is no term of the model.
+    """
+    if contrasts is None:
+        return {}
+    if not isinstance(contrasts, Mapping):
+        raise ArgumentError("contrasts must be a dict such as {'recipe': 'sum'}.")
+    codings = {}
+    for key, coding in contrasts.items():
+        term = formatted(to_python(str(key), ())) if "(" in str(key) else str(key)
+        if term not in terms:
+            raise ArgumentError(f"contrasts names {key!r}, which is no term of the model{suggestion(str(key), terms)}")
+        codings[term] = _coding(str(key), coding)
+    return codings
+
+
+def _coding(key: str, coding: Any) -> Contrasts:
+    if isinstance(coding, str):
+        name = coding.lower().removeprefix("contr.")
+        if name not in CODINGS:
+            raise ArgumentError(f"contrasts of {key!r}: {coding!r} is none of {', '.join(map(repr, CODINGS))}.")
+        coding = CODINGS[name]
+    if inspect.isclass(coding) and issubclass(coding, Contrasts):
+        coding = coding()
+    if not isinstance(coding, Contrasts):
+        raise ArgumentError(
+            f"contrasts of {key!r} must be one of {', '.join(map(repr, CODINGS))} or a formulaic Contrasts object."
+        )
+    return coding

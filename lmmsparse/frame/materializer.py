@@ -1,0 +1,158 @@
+"""The materializer of formulaic, with R's meaning where it differs, and without silent substitutions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from formulaic.errors import FactorEvaluationError, FormulaicError
+from formulaic.materializers import PandasMaterializer
+from formulaic.materializers.types import EvaluatedFactor, FactorValues
+from formulaic.model_spec import ModelSpec
+from formulaic.parser.types import Factor
+from formulaic.transforms.contrasts import C, Contrasts
+
+from lmmsparse.errors import ArgumentError, DataError, FormulaError, LmmError, NewDataError
+from lmmsparse.frame.columns import Mask
+from lmmsparse.frame.evaluate import infinite_error, run
+
+# formulaic sees an expression as a quoted name that begins with one of these characters; the other stands for the
+# back-quotes inside of it.
+EXPRESSION = "\u2036"
+BACK_QUOTE = "\u2035"
+
+
+def as_name(expression: str) -> str:
+    """The name under which formulaic is to look up an expression."""
+    return EXPRESSION + expression.replace("`", BACK_QUOTE)
+
+
+def readable(name: str) -> str:
+    """A name made by `as_name`, or a column's name that formulaic made of such, as the user knows it."""
+    return name.replace(EXPRESSION, "").replace(BACK_QUOTE, "`")
+
+
+class Materializer(PandasMaterializer):  # type: ignore[misc]
+    """Evaluates one right-hand side on complete rows.
+
+    Differences from formulaic: expressions are evaluated here, in R's arithmetic; logical values are categorical; a
+    level that the fit has not seen and a factor with a single level are errors; rows in which an expression is
+    missing are collected in ``missing`` instead of becoming rows of zeros.
+
+    Parameters
+    ----------
+    data : (n, ...) DataFrame
+    contrasts : mapping of str to Contrasts
+    state : mutable mapping
+        What transforms with memory have learned; filled when empty.
+    labels : (n,) pandas.Index
+        Row labels, for messages.
+    """
+
+    INTERFACE_EXPLICIT_OVERRIDES = False  # formulaic's base class would ask for decorators of its own
+
+    def __init__(
+        self,
+        data: pd.DataFrame,
+        contrasts: Mapping[str, Contrasts],
+        state: MutableMapping[str, Any],
+        labels: pd.Index,
+    ) -> None:
+        super().__init__(data)
+        self.contrasts = contrasts
+        self.state = state
+        self.labels = labels
+        self.missing: dict[str, Mask] = {}
+
+    def _is_categorical(self, values: Any) -> bool:
+        return getattr(values, "dtype", None) == np.dtype(bool) or bool(super()._is_categorical(values))
+
+    def _lookup(self, name: str) -> tuple[Any, set[Any]]:
+        expression = readable(name)
+        values = self._evaluated(expression) if name.startswith(EXPRESSION) else self.data[name]
+        if expression in self.contrasts:
+            if not self._is_categorical(values):
+                message = f"contrasts names {expression!r}, which is numeric; write factor(...) in the formula."
+                raise ArgumentError(message)
+            values = C(values, contrasts=self.contrasts[expression])
+        return values, set()
+
+    def _evaluated(self, expression: str) -> Any:
+        values = run(expression, dict(self.data.items()), self.state)
+        plain = getattr(values, "__wrapped__", values)
+        missing = np.zeros(self.nrows, dtype=bool)
+        for column in plain.values() if isinstance(plain, dict) else (plain,):
+            if np.ndim(column) == 0 or len(column) != self.nrows:
+                what = "a single value" if np.ndim(column) == 0 else f"{len(column)} values"
+                raise FormulaError(f"{expression!r} gives {what}; one for each of the {self.nrows} rows is needed.")
+            missing |= _missing_rows(expression, column, self.labels)
+        if missing.any():
+            self.missing[expression] = missing
+        if isinstance(values, np.ndarray) and values.ndim == 1:
+            return pd.Series(values, index=self.data.index)
+        return values
+
+    def _encode_evaled_factor(
+        self, factor: EvaluatedFactor, spec: ModelSpec, drop_rows: Sequence[int], reduced_rank: bool = False
+    ) -> dict[str, Any]:
+        categorical = factor.metadata.kind is Factor.Kind.CATEGORICAL
+        known = spec.encoder_state.get(factor.expr, [None, {}])[1].get("categories") if categorical else None
+        if known is not None:
+            _check_levels(factor.expr, factor.values, known)
+        encoded = super()._encode_evaled_factor(factor, spec, drop_rows, reduced_rank=reduced_rank)
+        if categorical and known is None:
+            levels = spec.encoder_state[factor.expr][1].get("categories", ())
+            if len(levels) == 1:
+                name = readable(factor.expr)
+                raise DataError(f"{name!r} has a single level, {str(levels[0])!r}; leave it out of the model.")
+        return cast("dict[str, Any]", encoded)
+
+
+def _missing_rows(expression: str, values: Any, labels: pd.Index) -> Mask:
+    array = values.to_numpy() if isinstance(values, pd.DataFrame) else values
+    dtype = getattr(array, "dtype", None)
+    if dtype is not None and dtype.kind in "mMc":
+        what = "complex numbers" if dtype.kind == "c" else "times"
+        raise DataError(f"{expression!r} gives {what}; convert it to a number.")
+    if dtype is not None and dtype.kind == "f":
+        numbers = np.asarray(array)
+        infinite = np.isinf(numbers).reshape(len(numbers), -1).any(axis=1)
+        if infinite.any():
+            raise infinite_error(expression, labels[int(np.argmax(infinite))])
+    gaps = np.asarray(pd.isna(array))
+    return cast(Mask, gaps.reshape(len(gaps), -1).any(axis=1))
+
+
+def _check_levels(expr: str, values: Any, known: Sequence[Any]) -> None:
+    plain = values.__wrapped__ if isinstance(values, FactorValues) else values
+    unseen = [value for value in pd.unique(pd.Series(plain).dropna()) if value not in set(known)]
+    if unseen:
+        raise NewDataError(new_levels_message(readable(expr), unseen))
+
+
+def new_levels_message(name: str, unseen: Sequence[Any]) -> str:
+    """What to tell about levels of a fixed effect that the fit has not seen."""
+    shown = ", ".join(repr(str(level)) for level in unseen[:5]) + (", ..." if len(unseen) > 5 else "")
+    return f"new levels detected in newdata: {name!r} has {shown}; leave those rows out."
+
+
+def materialize(materializer: Materializer, spec: str | ModelSpec) -> Any:
+    """Build the model matrix from text, or from the spec of an earlier one.
+
+    Raises
+    ------
+    FormulaError
+        An expression fails, or formulaic does not understand the terms.
+    """
+    try:
+        with np.errstate(all="ignore"):  # what is not finite is reported by name later
+            return materializer.get_model_matrix(spec, na_action="ignore", output="numpy")
+    except FactorEvaluationError as error:
+        cause = error.__cause__
+        if isinstance(cause, LmmError):
+            raise cause from cause.__cause__
+        raise FormulaError(readable(str(error))) from error
+    except FormulaicError as error:
+        raise FormulaError(f"The terms {readable(str(spec))!r} could not be evaluated: {error}") from error

@@ -1,0 +1,194 @@
+"""Which rows of the data take part."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lmmsparse.errors import ArgumentError, DataError
+from lmmsparse.formula.pointing import suggestion
+from lmmsparse.frame.columns import Column, Mask, column_of
+from lmmsparse.frame.sources import Table
+
+Rows = NDArray[np.intp]
+NA_ACTIONS = ("omit", "exclude", "fail")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Rows kept and what removed the others.
+
+    Attributes
+    ----------
+    rows : (n,) array of int
+        Positions in the data.
+    n_source : int
+        Rows in the data.
+    reasons : tuple of str
+        ``"'x' is missing in 3 rows"``, ...
+    """
+
+    rows: Rows
+    n_source: int
+    reasons: tuple[str, ...]
+
+    @functools.cached_property
+    def taken(self) -> Rows | None:
+        """The rows to take from a column; None when they are all rows in order, and nothing needs copying."""
+        whole = self.rows.size == self.n_source and bool((self.rows == np.arange(self.n_source)).all())
+        return None if whole else self.rows
+
+    def without(self, gone: Mask, reasons: tuple[str, ...]) -> Selection:
+        """The selection that remains when some of its rows are dropped as well.
+
+        Raises
+        ------
+        DataError
+            No row is left; the message says what removed how many.
+        """
+        remaining = Selection(self.rows[~gone] if gone.any() else self.rows, self.n_source, self.reasons + reasons)
+        if remaining.rows.size == 0:
+            raise DataError(f"None of the {_rows_text(self.n_source)} is left: {'; '.join(remaining.reasons)}.")
+        return remaining
+
+
+def known_na_action(na_action: str) -> str:
+    """``"omit"``, ``"exclude"`` or ``"fail"``; R's ``"na.omit"`` is understood.
+
+    Raises
+    ------
+    ArgumentError
+        It is something else.
+    """
+    action = str(na_action).removeprefix("na.")
+    if action not in NA_ACTIONS:
+        raise ArgumentError(f"na_action must be one of {', '.join(map(repr, NA_ACTIONS))}, not {na_action!r}.")
+    return action
+
+
+def argument_column(argument: str, value: Any, table: Table) -> Column:
+    """An argument that is an array with one value for each row, or the name of a column.
+
+    Raises
+    ------
+    DataError
+        There is no such column, or the lengths differ.
+    """
+    if isinstance(value, str):
+        if value not in table.places:
+            raise DataError(f"{argument} names {value!r}; the data have no such column{suggestion(value, table.names)}")
+        return table.column(value)
+    column = column_of(argument, value)
+    if len(column.values) != table.n_rows:
+        raise DataError(f"{argument} has {len(column.values)} values, but the data have {table.n_rows} rows.")
+    return column
+
+
+def numeric_argument(argument: str, value: Any, table: Table) -> Column:
+    """As `argument_column`, of numbers.
+
+    Raises
+    ------
+    DataError
+        The values are no numbers.
+    """
+    column = argument_column(argument, value, table)
+    if column.kind not in ("number", "logical"):
+        raise DataError(f"{argument} must be numbers; these values are of kind {column.kind!r}.")
+    return Column(column.values.astype(np.float64), "number", column.missing)
+
+
+def select_rows(
+    table: Table,
+    columns: Iterable[tuple[str, Column]],
+    *,
+    subset: Any = None,
+    weights: Column | None = None,
+    na_action: str = "omit",
+) -> Selection:
+    """Apply the subset, then leave out rows of weight zero, then rows where anything is missing.
+
+    Parameters
+    ----------
+    table : Table
+    columns : iterable of (str, Column)
+        Name and values of everything in which a missing value drops the row; weights and offset included.
+    subset : optional
+        Logical array, positions, or the name of a logical column.
+    weights : Column, optional
+    na_action : {"omit", "exclude", "fail"}
+
+    Raises
+    ------
+    DataError
+        A weight is negative, the subset is none, nothing is left, or something is missing under ``"fail"``.
+    """
+    rows, reasons = _subset_rows(subset, table)
+    if weights is not None:
+        rows, zero_weight = _positive_weight(rows, weights, table.index)
+        reasons += zero_weight
+    kept = np.ones(rows.size, dtype=bool)
+    gaps = []
+    for name, column in columns:
+        if column.missing is not None:
+            missing = column.missing[rows]
+            if missing.any():
+                gaps.append(f"{name!r} is missing in {_rows_text(int(missing.sum()))}")
+                kept &= ~missing
+    if gaps and na_action == "fail":
+        raise DataError(f"na_action='fail' and values are missing: {'; '.join(gaps)}.")
+    return Selection(rows, table.n_rows, reasons).without(~kept, tuple(gaps))
+
+
+def _rows_text(count: int) -> str:
+    return f"{count} row" if count == 1 else f"{count} rows"
+
+
+def _subset_rows(subset: Any, table: Table) -> tuple[Rows, tuple[str, ...]]:
+    if subset is None:
+        return np.arange(table.n_rows), ()
+    rows = _subset_positions(subset, table)
+    return rows, (f"subset keeps {rows.size} of {_rows_text(table.n_rows)}",)
+
+
+def _subset_positions(subset: Any, table: Table) -> Rows:
+    column = argument_column("subset", subset, table) if isinstance(subset, str) else column_of("subset", subset)
+    n_rows = table.n_rows
+    if column.kind == "logical":
+        if len(column.values) != n_rows:
+            raise DataError(f"subset has {len(column.values)} values, but the data have {n_rows} rows.")
+        chosen = column.values.to_numpy()
+        return np.flatnonzero(chosen if column.missing is None else chosen & ~column.missing)
+    if isinstance(subset, str):
+        raise DataError(f"subset names the column {subset!r}, which is not logical; compare it with something first.")
+    if len(column.values) == 0:
+        return np.arange(0)
+    positions = column.values.to_numpy()
+    if column.kind != "number" or positions.dtype.kind not in "iu" or column.missing is not None:
+        raise DataError("subset must be a logical array, whole-number positions, or the name of a logical column.")
+    if n_rows > 2 and positions.size == n_rows and positions.max() <= 1:
+        raise DataError("subset has one 0 or 1 for each row: as positions that repeats two rows; give True and False.")
+    outside = (positions < 0) | (positions >= n_rows)
+    if outside.any():
+        raise DataError(f"subset has position {int(positions[outside][0])}; the data have rows 0 to {n_rows - 1}.")
+    return positions.astype(np.intp)
+
+
+def _positive_weight(rows: Rows, weights: Column, labels: pd.Index) -> tuple[Rows, tuple[str, ...]]:
+    values = weights.values.to_numpy()[rows]
+    negative = values < 0
+    if negative.any():
+        first = int(np.argmax(negative))
+        raise DataError(f"weights must not be negative; row {labels[rows[first]]!r} has {values[first]:g}.")
+    zero = values == 0
+    if weights.missing is not None:
+        zero &= ~weights.missing[rows]
+    if not zero.any():
+        return rows, ()
+    return rows[~zero], (f"weights are zero in {_rows_text(int(zero.sum()))}",)

@@ -1,0 +1,124 @@
+"""The edge to the data libraries: pandas, polars, pyarrow and dicts of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import pandas as pd
+
+from lmmsparse.errors import DataError
+from lmmsparse.frame.columns import Column, column_of
+
+ACCEPTED = "a pandas, polars or pyarrow frame, or a dict of arrays"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A data source of which single columns are read.
+
+    Attributes
+    ----------
+    native : object
+        What the user gave.
+    places : dict of str to list
+        Column names, each with the positions or keys under which it is found; more than one is ambiguous.
+    n_rows : int
+    index : pandas.Index
+        Row labels.
+    library : str
+        ``"pandas"``, ``"polars"``, ``"pyarrow"`` or ``"dict"``.
+    """
+
+    native: Any
+    places: dict[str, list[Any]]
+    n_rows: int
+    index: pd.Index
+    library: str
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return list(self.places)
+
+    def column(self, name: str) -> Column:
+        """Read one column, which must exist.
+
+        Raises
+        ------
+        DataError
+            Two columns have this name, or its values are of no use.
+        """
+        places = self.places[name]
+        if len(places) > 1:
+            raise DataError(f"The data have {len(places)} columns named {name!r}; rename all but one.")
+        if self.library == "dict":
+            return column_of(name, self.native[places[0]])
+        if self.library == "pandas":
+            return column_of(name, self.native.iloc[:, places[0]])
+        if self.library == "pyarrow":
+            return column_of(name, self.native.column(places[0]))
+        return column_of(name, self.native.get_column(name))
+
+
+def open_table(data: Any) -> Table:
+    """Recognise the data's library.
+
+    Raises
+    ------
+    DataError
+        It is no frame, a lazy one, a dict with columns of different lengths, or has no rows.
+    """
+    if isinstance(data, Table):
+        return data
+    table = _open(data)
+    if table.n_rows == 0:
+        raise DataError("The data have no rows.")
+    return table
+
+
+def _open(data: Any) -> Table:
+    if isinstance(data, pd.DataFrame):
+        return Table(data, _places(data.columns), len(data), data.index, "pandas")
+    if isinstance(data, Mapping):
+        return _open_dict(data)
+    try:
+        frame = nw.from_native(data)
+    except TypeError:
+        raise DataError(f"data must be {ACCEPTED}, not {type(data).__name__}.") from None
+    if isinstance(frame, nw.LazyFrame):
+        raise DataError(f"data is a lazy {type(data).__name__}; collect() it first.")
+    if not isinstance(frame, nw.DataFrame):
+        raise DataError(f"data must be {ACCEPTED}, not {type(data).__name__}.")
+    if frame.implementation.is_pyarrow():
+        return Table(data, _places(data.column_names), data.num_rows, pd.RangeIndex(data.num_rows), "pyarrow")
+    if frame.implementation.is_polars():
+        return Table(data, _places(data.columns), data.height, pd.RangeIndex(data.height), "polars")
+    return _open(frame.to_pandas())
+
+
+def _places(names: Any) -> dict[str, list[Any]]:
+    places: dict[str, list[Any]] = {}
+    for i, name in enumerate(names):
+        places.setdefault(str(name), []).append(i)
+    return places
+
+
+def _open_dict(data: Mapping[Any, Any]) -> Table:
+    lengths: dict[str, int] = {}
+    for name, values in data.items():
+        if isinstance(values, str) or not hasattr(values, "__len__"):
+            raise DataError(f"Column {str(name)!r} of the data is a single value; give one value for each row.")
+        lengths[str(name)] = len(values)
+    if not lengths:
+        raise DataError("The data have no columns.")
+    first, n_rows = next(iter(lengths.items()))
+    for name, length in lengths.items():
+        if length != n_rows:
+            raise DataError(f"Column {name!r} has {length} values, but column {first!r} has {n_rows}.")
+    places: dict[str, list[Any]] = {}
+    for name in data:
+        places.setdefault(str(name), []).append(name)
+    return Table(data, places, n_rows, pd.RangeIndex(n_rows), "dict")

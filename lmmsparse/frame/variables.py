@@ -1,0 +1,175 @@
+"""Variables of a formula: which columns it reads, and the kind that each had in the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lmmsparse.errors import FormulaError, NewDataError
+from lmmsparse.formula import Formula
+from lmmsparse.formula.expressions import expression_names
+from lmmsparse.formula.pointing import locate, pointed, suggestion
+from lmmsparse.frame.columns import Column
+from lmmsparse.frame.design import read_terms
+from lmmsparse.frame.evaluate import names_of
+from lmmsparse.frame.functions import NAMESPACE
+from lmmsparse.frame.grouping import labels_of
+from lmmsparse.frame.materializer import new_levels_message
+
+
+@dataclass(frozen=True)
+class Variables:
+    """Columns that the parts of a formula read.
+
+    Attributes
+    ----------
+    response, fixed, bars, groups, offsets : tuple of str
+        ``bars`` are those left of a bar, ``groups`` those right of one.
+    """
+
+    response: tuple[str, ...]
+    fixed: tuple[str, ...]
+    bars: tuple[str, ...]
+    groups: tuple[str, ...]
+    offsets: tuple[str, ...]
+
+    @property
+    def numeric(self) -> tuple[str, ...]:
+        """All but those that only group."""
+        return names_of(self.response, self.fixed, self.bars, self.offsets)
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every column that the formula reads."""
+        return names_of(self.numeric, self.groups)
+
+
+def find_variables(formula: Formula, columns: Collection[str]) -> Variables:
+    """Columns that each part of the formula reads.
+
+    Raises
+    ------
+    FormulaError
+        The formula names a column or a function that there is not; the message points at it.
+    """
+
+    def of(*expressions: str) -> tuple[str, ...]:
+        return names_of(*(_expression_columns(expression, formula, columns) for expression in expressions))
+
+    groups = [factor for bar in formula.bars for factor in bar.factors]
+    return Variables(
+        response=of(formula.response),
+        fixed=names_of(_terms_columns(formula.fixed, formula, columns)),
+        bars=names_of(*(_terms_columns(bar.left, formula, columns) for bar in formula.bars)),
+        groups=of(*dict.fromkeys(groups)),
+        offsets=of(*formula.offsets),
+    )
+
+
+def _terms_columns(text: str, formula: Formula, columns: Collection[str]) -> Iterator[str]:
+    terms = read_terms(text)
+    for name in terms.names:
+        if name not in columns:
+            raise _unknown(name, formula, columns)
+        yield name
+    for expression in terms.expressions:
+        yield from _expression_columns(expression, formula, columns)
+
+
+def _expression_columns(expression: str, formula: Formula, columns: Collection[str]) -> Iterator[str]:
+    names = expression_names(expression)
+    for name in names.calls:
+        if name not in NAMESPACE:
+            known = ", ".join(sorted(function for function in NAMESPACE if function not in ("np", "contr")))
+            message = f"There is no function {name!r} in formulas; there are {known}, and NumPy's as np.name."
+            raise FormulaError(pointed(message, formula.text, locate(name, formula.text)))
+    for name in names.values:
+        if name in columns:
+            yield name
+        elif name not in NAMESPACE:
+            raise _unknown(name, formula, columns)
+
+
+def _unknown(name: str, formula: Formula, columns: Collection[str]) -> FormulaError:
+    message = f"The data have no column {name!r}{suggestion(name, columns)}"
+    return FormulaError(pointed(message, formula.text, locate(name, formula.text)))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a variable was in the fit.
+
+    Attributes
+    ----------
+    kind : str
+        As in `Column`.
+    categories : pandas.Index or None
+        Levels of a factor or of text.
+    """
+
+    kind: str
+    categories: pd.Index | None
+
+
+def prepared(column: Column, *, text_as_factor: bool) -> pd.Series:
+    """A complete column as expressions and formulaic are to see it.
+
+    Integers are widened to 64 bits; a factor loses the levels that do not occur.
+    """
+    values = column.values
+    if column.kind == "number" and values.dtype.kind in "iu" and values.dtype != np.int64:
+        small = values.dtype.kind == "i" or int(values.max()) < 2**63
+        return values.astype(np.int64 if small else np.float64)
+    if column.kind == "factor":
+        return values.cat.remove_unused_categories()
+    if column.kind == "text" and text_as_factor:
+        codes, levels = pd.factorize(values, sort=True)
+        return pd.Series(pd.Categorical.from_codes(codes, categories=pd.Index(levels)))
+    return values
+
+
+def trained(column: Column, values: pd.Series) -> Trained:
+    """Record the kind of a column that `prepared` has made ready."""
+    categorical = isinstance(values.dtype, pd.CategoricalDtype)
+    return Trained("factor" if categorical else column.kind, values.cat.categories if categorical else None)
+
+
+def prepared_like(name: str, column: Column, known: Trained) -> pd.Series:
+    """A complete column of new data, of the kind that it had in the fit.
+
+    Levels are matched by their labels, so that the number 1 and the text "1" are the same level.
+
+    Raises
+    ------
+    NewDataError
+        The kind differs, or a factor has levels that the fit has not seen.
+    """
+    if known.kind == "factor":
+        return _matched_levels(name, column, known)
+    if known.kind in ("number", "logical") and column.kind in ("number", "logical"):
+        values = prepared(column, text_as_factor=False)
+        if known.kind == "number":
+            return values.astype(np.float64) if column.kind == "logical" else values
+        if not values.isin([0, 1]).all():
+            raise NewDataError(f"Column {name!r} was logical in the fit; in newdata it has other values than 0 and 1.")
+        return values.astype(bool)
+    if known.kind != column.kind:
+        raise NewDataError(f"Column {name!r} was of kind {known.kind!r} in the fit, but is {column.kind!r} in newdata.")
+    return column.values
+
+
+def _matched_levels(name: str, column: Column, known: Trained) -> pd.Series:
+    assert known.categories is not None
+    if column.kind == "factor":
+        codes, levels = column.values.cat.codes.to_numpy(), column.values.cat.categories
+    else:
+        codes, levels = pd.factorize(column.values)
+    places = pd.Index(labels_of(known.categories)).get_indexer(pd.Index(labels_of(levels)))
+    matched = places[codes]
+    if (matched < 0).any():
+        unseen = [labels_of(levels)[code] for code in np.unique(codes[matched < 0])]
+        raise NewDataError(new_levels_message(name, unseen))
+    return pd.Series(pd.Categorical.from_codes(matched, categories=known.categories))

@@ -1,0 +1,458 @@
+"""The fitted model: immutable, with its extractors.  Methods orchestrate; numbers are computed in the rooms below."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from lmmsparse.checks import check_response
+from lmmsparse.control import Control
+from lmmsparse.coordinates import redundant_terms
+from lmmsparse.covariance import canonical_template
+from lmmsparse.effects import coefficient_frames, mode_covariances, mode_frames, working_template
+from lmmsparse.errors import (
+    ArgumentError,
+    ConvergenceWarning,
+    IdentifiabilityWarning,
+    NewDataError,
+    PerfectFitWarning,
+    SingularFitWarning,
+)
+from lmmsparse.estimates import Estimates
+from lmmsparse.extract import Parts, extract
+from lmmsparse.fitting import OptInfo, fit
+from lmmsparse.frame import ModelFrame
+from lmmsparse.leverage import leverages
+from lmmsparse.objective import Objective
+from lmmsparse.predict import predict_new, predict_rows
+from lmmsparse.simulate import draw_responses
+from lmmsparse.summary import Summary
+from lmmsparse.terms import RandomTerm
+from lmmsparse.varcorr import TermCovariance, VarCorr
+
+Float = NDArray[np.float64]
+
+RESIDUALS = ("response", "pearson", "scaled")
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a fit was called with, as far as a reader of its summary wants to know.
+
+    Attributes
+    ----------
+    data : str or None
+        ``data.attrs["name"]``; packaged data sets have it.
+    weights, offset, subset : str or None
+        Column names, or ``"(array)"``.
+    """
+
+    data: str | None
+    weights: str | None
+    offset: str | None
+    subset: str | None
+
+    @property
+    def has_offset(self) -> bool:
+        """An offset was given as an argument, so that new rows need one as well."""
+        return self.offset is not None
+
+
+@dataclass(frozen=True, repr=False)
+class LinearMixedModel:
+    """A linear mixed model fitted by `lmmsparse.lmer`.
+
+    Attributes
+    ----------
+    frame : ModelFrame
+        Rows kept, matrices and grouping factors.
+    terms : tuple of RandomTerm
+        Random-effect terms in the order of θ.
+    objective : Objective
+        The criterion as a function of θ: ``m.objective(theta)``, ``m.objective.gradient(theta)``.
+    estimates : Estimates
+    optinfo : OptInfo
+        Record of the search.
+    control : Control
+    call : Call
+        Names of the data and of the arguments, for the summary.
+    """
+
+    frame: ModelFrame
+    terms: tuple[RandomTerm, ...]
+    objective: Objective
+    estimates: Estimates
+    optinfo: OptInfo
+    control: Control
+    call: Call
+
+    # -- estimates ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def fixef(self) -> pd.Series:
+        """Fixed-effect estimates β̂ by name."""
+        return pd.Series(self.estimates.beta, index=list(self.frame.fixed_names), name="estimate")
+
+    @property
+    def params(self) -> pd.Series:
+        """Alias of `fixef`."""
+        return self.fixef
+
+    @cached_property
+    def bse(self) -> pd.Series:
+        """Standard errors of β̂."""
+        values = np.sqrt(np.diag(self.estimates.fixed_covariance))
+        return pd.Series(values, index=list(self.frame.fixed_names), name="std_error")
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """β̂ over its standard error."""
+        return (self.fixef / self.bse).rename("statistic")
+
+    def vcov(self) -> pd.DataFrame:
+        """Covariance matrix of β̂, σ̂²(XᵀV⁻¹X)⁻¹."""
+        names = list(self.frame.fixed_names)
+        return pd.DataFrame(self.estimates.fixed_covariance, index=names, columns=names)
+
+    @property
+    def theta(self) -> Float:
+        """Parameters θ̂ of the relative covariance factors, (n_theta,)."""
+        return self.estimates.theta.copy()
+
+    @property
+    def theta_names(self) -> tuple[str, ...]:
+        """Names of θ as lme4 writes them."""
+        return self.objective.theta_names
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation."""
+        return self.estimates.sigma
+
+    @cached_property
+    def varcorr(self) -> VarCorr:
+        """Standard deviations and correlations of the random effects."""
+        parts = [
+            TermCovariance(term.group, term.names, self.sigma**2 * lam @ lam.T, term.structure.rotates)
+            for term, lam in zip(self.terms, self.estimates.templates, strict=True)
+        ]
+        return VarCorr(tuple(parts), self.sigma)
+
+    def ranef(self, cond_var: bool = False) -> dict[str, Any]:
+        """Conditional modes of the random effects.
+
+        Parameters
+        ----------
+        cond_var : bool
+            Return pairs of the frame and the (q, K, K) conditional covariance matrices given β̂ and θ̂.
+
+        Returns
+        -------
+        dict of str to frame
+            A frame for every grouping factor: one row a level, one column an effect.
+        """
+        frames = mode_frames(self.terms, self.estimates.b, self.frame.library)
+        if not cond_var:
+            return dict(frames)
+        covariances = mode_covariances(self.terms, self.objective, self.estimates)
+        return {group: (frame, covariances[group]) for group, frame in frames.items()}
+
+    def coef(self) -> dict[str, Any]:
+        """Fixed plus random effects of every level: a frame for every grouping factor."""
+        return coefficient_frames(self.terms, self.estimates.b, self.fixef, self.frame.library)
+
+    # -- criterion ------------------------------------------------------------------------------------------
+
+    @property
+    def is_reml(self) -> bool:
+        """True when the REML criterion was minimised."""
+        return self.objective.reml
+
+    @property
+    def criterion(self) -> float:
+        """What was minimised: the REML criterion or −2 log-likelihood."""
+        return self.estimates.criterion
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood, or restricted log-likelihood of a REML fit."""
+        return -0.5 * self.criterion
+
+    @cached_property
+    def deviance(self) -> float:
+        """−2 log-likelihood (not restricted) at θ̂, β and σ profiled out; equals `criterion` for ML fits."""
+        if not self.is_reml:
+            return self.criterion
+        return self.objective.with_reml(False)(self.theta)
+
+    @property
+    def df(self) -> int:
+        """Number of parameters: p fixed effects, θ and σ."""
+        return len(self.frame.fixed_names) + len(self.theta_names) + 1
+
+    @property
+    def df_resid(self) -> int:
+        """Observations minus `df`."""
+        return self.nobs - self.df
+
+    @property
+    def aic(self) -> float:
+        """−2 `loglik` + 2 `df`."""
+        return self.criterion + 2.0 * self.df
+
+    @property
+    def bic(self) -> float:
+        """−2 `loglik` + log(n) `df`."""
+        return self.criterion + float(np.log(self.nobs)) * self.df
+
+    @property
+    def nobs(self) -> int:
+        """Number of observations n."""
+        return len(self.frame.y)
+
+    @property
+    def ngroups(self) -> dict[str, int]:
+        """Number of levels of every grouping factor."""
+        return {term.group: term.n_levels for term in self.terms}
+
+    @property
+    def converged(self) -> bool:
+        """The search ended with its certificate; see `optinfo`."""
+        return self.optinfo.converged
+
+    def is_singular(self, tol: float = 1e-4) -> bool:
+        """True when the covariance matrix of a term is singular, or nearly so.
+
+        Parameters
+        ----------
+        tol : float
+            Smallest relative standard deviation (in units of the residual one, for columns of unit mean square).
+        """
+        for t, term in enumerate(self.terms):
+            lam = working_template(self.objective, self.estimates, t)
+            diagonal = np.diag(canonical_template(lam) if term.structure.rotates else lam)
+            if (np.abs(diagonal) < tol).any():
+                return True
+        return False
+
+    # -- values ---------------------------------------------------------------------------------------------
+
+    def _by_row(self, values: Float, name: str) -> pd.Series:
+        """Values of the kept rows, with NaN for the others under ``na_action="exclude"``."""
+        return self.frame.series(values, name)
+
+    @cached_property
+    def _fitted(self) -> Float:
+        return predict_rows(self.frame, self.terms, self.estimates.beta, self.estimates.b)
+
+    @property
+    def fitted(self) -> pd.Series:
+        """Xβ̂ + Zb̂ + offset of every row."""
+        return self._by_row(self._fitted, "fitted")
+
+    def resid(self, type: str = "response") -> pd.Series:
+        """Residuals.
+
+        Parameters
+        ----------
+        type : {"response", "pearson", "scaled"}
+            y − fitted; times √w; and over σ̂ as well.
+        """
+        if type not in RESIDUALS:
+            raise ArgumentError(f"resid: type must be one of {', '.join(RESIDUALS)}, got {type!r}")
+        values = self.frame.y - self._fitted
+        if type != "response" and self.frame.weights is not None:
+            values = values * np.sqrt(self.frame.weights)
+        if type == "scaled":
+            values = values / self.sigma
+        return self._by_row(values, "resid")
+
+    def hatvalues(self) -> pd.Series:
+        """Leverages: the diagonal of the matrix that maps y to the fitted values."""
+        values = leverages(self.objective.working, self.objective.design, self.estimates.solution)
+        return self._by_row(values, "hat")
+
+    @property
+    def model_matrix(self) -> pd.DataFrame:
+        """X with its column names, one row a kept observation."""
+        return pd.DataFrame(self.frame.X.copy(), index=self.frame.index, columns=list(self.frame.fixed_names))
+
+    def getme(self, name: str) -> Any:
+        """A part of the model by lme4's name: ``X``, ``Z``, ``theta``, ``u``, ``b``, ``Lambda``, ``RX``, ``cnms`` …."""
+        return extract(name, Parts(self.frame, self.terms, self.objective, self.estimates))
+
+    # -- reports --------------------------------------------------------------------------------------------
+
+    def summary(self) -> Summary:
+        """The fit as lme4's ``summary`` prints it; ``print(m.summary())``."""
+        coefficients = pd.DataFrame({"estimate": self.fixef, "std_error": self.bse, "statistic": self.tvalues})
+        sd = self.bse.to_numpy()
+        correlation = None
+        if len(sd) > 1:
+            correlation = pd.DataFrame(self.vcov().to_numpy() / np.outer(sd, sd), self.bse.index, self.bse.index)
+        dropped = self.frame.dropped
+        notes = []
+        if dropped:
+            notes.append(
+                f"fixed-effect model matrix is rank deficient so dropping {len(dropped)} "
+                f"column{'' if len(dropped) == 1 else 's'}: {', '.join(dropped)}"
+            )
+        if self.optinfo.message != "converged":
+            notes.append(self.optinfo.message.removeprefix("converged: "))
+        return Summary(
+            reml=self.is_reml,
+            formula=self.frame.formula.text,
+            data_name=self.call.data,
+            weights=self.call.weights,
+            offset=self.call.offset,
+            subset=self.call.subset,
+            criterion=self.criterion,
+            aic=self.aic,
+            bic=self.bic,
+            loglik=self.loglik,
+            deviance=self.deviance,
+            df_resid=self.df_resid,
+            scaled_residuals=(self.resid("scaled").dropna().to_numpy()),
+            varcorr=self.varcorr,
+            nobs=self.nobs,
+            ngroups=self.ngroups,
+            coefficients=coefficients,
+            correlation=correlation,
+            messages=tuple(notes),
+        )
+
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    def __repr__(self) -> str:
+        kind = "REML criterion" if self.is_reml else "-2 log-likelihood"
+        fit = f"{self.nobs} rows, {kind} {self.criterion:.4f}, {self.optinfo.message}"
+        return f"<LinearMixedModel {self.frame.formula.text!r}: {fit}>"
+
+    # -- new data, new y ------------------------------------------------------------------------------------
+
+    def predict(
+        self, newdata: Any = None, re_form: Any = None, allow_new_levels: bool = False, offset: Any = None
+    ) -> pd.Series:
+        """Predicted means.
+
+        Parameters
+        ----------
+        newdata : frame or dict of arrays, optional
+            New rows; those of the fit by default.
+        re_form : None, str or 0
+            Random effects to include: all (None), none (``"~0"`` or 0), or those of a one-sided formula such as
+            ``"~(1|g)"``.
+        allow_new_levels : bool
+            Predict rows of levels that the fit has not seen without the effects of that factor.
+        offset : (m,) array or scalar, optional
+            Offset of the new rows beside ``offset()`` terms; needed when the fit had one.
+
+        Returns
+        -------
+        pandas.Series
+            NaN where a variable of the fixed part is missing.
+
+        Raises
+        ------
+        NewDataError
+            A column is missing, or a level is new.
+        ArgumentError
+            ``re_form`` names random effects that the model does not have.
+        """
+        beta, b = self.estimates.beta, self.estimates.b
+        if newdata is None:
+            if offset is not None:
+                raise ArgumentError("predict: offset goes with newdata; the rows of the fit have theirs")
+            return self._by_row(predict_rows(self.frame, self.terms, beta, b, re_form), "predicted")
+        if self.call.has_offset and offset is None:
+            raise NewDataError(
+                "the model was fitted with an offset argument: "
+                "give predict(newdata, offset=...) the offset of the new rows, 0 for none"
+            )
+        values = predict_new(self.frame, self.terms, beta, b, newdata, re_form, allow_new_levels, offset)
+        return pd.Series(values, index=self.frame.spec.index(newdata), name="predicted")
+
+    def simulate(self, nsim: int = 1, seed: Any = None, use_u: bool = False) -> Float:
+        """Responses drawn from the fitted model, (n, nsim).
+
+        Parameters
+        ----------
+        nsim : int
+        seed : int or numpy.random.Generator, optional
+        use_u : bool
+            Keep the estimated random effects instead of drawing new ones.
+        """
+        if isinstance(nsim, bool) or not isinstance(nsim, (int, np.integer)) or nsim < 1:
+            raise ArgumentError(f"simulate: nsim must be a positive integer, got {nsim!r}")
+        rng = np.random.default_rng(seed)
+        fixed = predict_rows(self.frame, self.terms, self.estimates.beta, self.estimates.b, re_form=0)
+        modes = self.estimates.b if use_u else None
+        return draw_responses(
+            fixed, self.terms, self.estimates.templates, self.sigma, self.frame.weights, int(nsim), rng, modes
+        )
+
+    def refit(self, y: ArrayLike) -> LinearMixedModel:
+        """The same model for another response.
+
+        Parameters
+        ----------
+        y : (n,) array
+            Finite; one value for every row of the fit.
+        """
+        values = check_response(np.asarray(y), self.frame)
+        frame = replace(self.frame, y=values)
+        response = values if frame.offset is None else values - frame.offset
+        objective = self.objective.with_response(response)
+        return fitted_model(frame, self.terms, objective, self.control, self.call)
+
+    def refit_ml(self) -> LinearMixedModel:
+        """The same model fitted by maximum likelihood; the model itself when it was."""
+        if not self.is_reml:
+            return self
+        objective = self.objective.with_reml(False)
+        return fitted_model(self.frame, self.terms, objective, self.control, self.call)
+
+
+def fitted_model(
+    frame: ModelFrame,
+    terms: tuple[RandomTerm, ...],
+    objective: Objective,
+    control: Control,
+    call: Call,
+    *,
+    start: Float | None = None,
+    watch: Any = None,
+) -> LinearMixedModel:
+    """Fit an objective and wrap the estimates; warns of what a reader of the result must know."""
+    estimates, info = fit(
+        objective,
+        start=start,
+        optimizer=control.optimizer,
+        tolerance=control.tolerance,
+        max_evaluations=control.max_evaluations,
+        watch=watch,
+    )
+    model = LinearMixedModel(frame, terms, objective, estimates, info, control, call)
+    if estimates.perfect:
+        warnings.warn(info.message, PerfectFitWarning, stacklevel=3)
+    elif not info.converged:
+        warnings.warn(info.message, ConvergenceWarning, stacklevel=3)
+    elif estimates.singular:
+        warnings.warn(info.message.removeprefix("converged: "), SingularFitWarning, stacklevel=3)
+    redundant = redundant_terms(objective.design, terms)
+    names = info.flat or tuple(name for t in redundant for name in terms[t].theta_names)
+    if names:
+        warnings.warn(
+            f"the data cannot tell apart {', '.join(names)}: theta is not identified, "
+            "although the fitted values and the criterion are",
+            IdentifiabilityWarning,
+            stacklevel=3,
+        )
+    return model

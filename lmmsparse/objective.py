@@ -1,0 +1,163 @@
+"""The objective in the user's units: profiled deviance or REML criterion as a function of θ.
+
+`WorkingObjective` computes in working coordinates; here θ, the value and the derivatives are translated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lmmsparse.coordinates import (
+    ResponseCoordinates,
+    WorkingDesign,
+    theta_maps,
+    working_design,
+    working_response,
+)
+from lmmsparse.crossproducts import CrossProducts, cross_products, replace_response
+from lmmsparse.errors import ArgumentError
+from lmmsparse.pls.plan import Plan, Values, make_plan
+from lmmsparse.profiled import WorkingObjective
+from lmmsparse.terms import RandomTerm
+
+Float = NDArray[np.float64]
+
+
+class Objective:
+    """The criterion as a function of θ in the user's units: what an optimizer minimizes.
+
+    ``objective(theta)`` is the profiled deviance d(θ), or the REML criterion d_R(θ), and
+    ``objective.gradient(theta)`` its gradient.
+
+    Parameters
+    ----------
+    terms : sequence of RandomTerm
+    design : WorkingDesign
+    products : CrossProducts
+    response : ResponseCoordinates
+    reml : bool
+    plan, values : Plan, Values
+    """
+
+    def __init__(
+        self,
+        terms: Sequence[RandomTerm],
+        design: WorkingDesign,
+        products: CrossProducts,
+        response: ResponseCoordinates,
+        reml: bool,
+        plan: Plan,
+        values: Values,
+    ) -> None:
+        self.terms, self.design, self.response, self.reml = tuple(terms), design, response, reml
+        members = [block.terms for block in design.blocks]
+        self.working = WorkingObjective(products, plan, values, terms, members, reml)
+
+    @property
+    def plan(self) -> Plan:
+        """Order of elimination and predicted cost."""
+        return self.working.plan
+
+    @cached_property
+    def theta_map(self) -> Float:
+        """T with θ_working = T θ."""
+        return theta_maps(self.design.coordinates.term_maps, self.terms)
+
+    @cached_property
+    def theta_names(self) -> tuple[str, ...]:
+        """Names of the parameters, as lme4 writes them."""
+        return tuple(name for term in self.terms for name in term.theta_names)
+
+    @cached_property
+    def lower_bounds(self) -> Float:
+        """0 for diagonal entries of templates, -inf for the others."""
+        return np.concatenate([term.structure.lower_bounds() for term in self.terms])
+
+    @cached_property
+    def constant(self) -> float:
+        """Criterion in the user's units minus the working one: the log-Jacobian of the change of coordinates."""
+        value = 2.0 * self.working.degrees * np.log(self.response.scale)
+        if self.reml and self.working.products.p:
+            value += 2.0 * np.linalg.slogdet(self.design.coordinates.fixed_map)[1]
+        return float(value)
+
+    def to_working(self, theta: Float) -> Float:
+        """θ in working coordinates."""
+        return np.asarray(self.theta_map @ theta)
+
+    def to_user(self, theta: Float) -> Float:
+        """θ in the user's units from working coordinates."""
+        return np.asarray(np.linalg.solve(self.theta_map, theta))
+
+    def _checked(self, theta: ArrayLike) -> Float:
+        values = np.asarray(theta, dtype=float).ravel()
+        if len(values) != len(self.theta_names):
+            raise ArgumentError(
+                f"theta has {len(values)} values, but this model has {len(self.theta_names)}: "
+                f"{', '.join(self.theta_names)}"
+            )
+        if not np.isfinite(values).all():
+            raise ArgumentError(f"theta must be finite, got {values}")
+        return values
+
+    def __call__(self, theta: ArrayLike) -> float:
+        """Profiled deviance or REML criterion at θ, (n_theta,)."""
+        return self.working.solve(self.to_working(self._checked(theta))).value + self.constant
+
+    def gradient(self, theta: ArrayLike) -> Float:
+        """Gradient of the criterion at θ, (n_theta,)."""
+        solution = self.working.solve_nearby(self.to_working(self._checked(theta)))
+        return np.asarray(self.theta_map.T @ self.working.differentiate(solution).gradient)
+
+    def hessian(self, theta: ArrayLike) -> Float:
+        """Approximate Hessian at θ, (n_theta, n_theta): average information plus the exact curvature of λλᵀ."""
+        solution = self.working.solve_nearby(self.to_working(self._checked(theta)))
+        slopes = self.working.differentiate(solution)
+        return np.asarray(self.theta_map.T @ (slopes.information + slopes.curvature) @ self.theta_map)
+
+    def with_response(self, response: Float) -> Objective:
+        """The same model for another response y − offset, (n,): only the last column of [X y] is formed anew."""
+        y, coordinates = working_response(response, self.design)
+        products = replace_response(self.working.products, self.design, y)
+        return Objective(
+            self.terms, self.design, products, coordinates, self.reml, self.working.plan, self.working.values
+        )
+
+    def with_reml(self, reml: bool) -> Objective:
+        """The same model with the other criterion."""
+        w = self.working
+        return Objective(self.terms, self.design, w.products, self.response, reml, w.plan, w.values)
+
+
+def make_objective(
+    response: Float,
+    X: Float,
+    terms: Sequence[RandomTerm],
+    *,
+    weights: Float | None = None,
+    reml: bool = True,
+    memory_limit: float = np.inf,
+) -> Objective:
+    """Working coordinates, cross-products and plan of a model, ready to be evaluated.
+
+    Parameters
+    ----------
+    response : (n,) array
+        y − offset.
+    X : (n, p) array of full column rank
+    terms : sequence of RandomTerm
+    weights : (n,) array, optional
+        Positive prior weights.
+    reml : bool
+    memory_limit : float
+        Bytes that one factorization may take.
+    """
+    design = working_design(X, terms, weights)
+    y, coordinates = working_response(response, design)
+    products = cross_products(design, y)
+    plan, values = make_plan(products, tuple(block.group for block in design.blocks), memory_limit)
+    return Objective(terms, design, products, coordinates, reml, plan, values)

@@ -1,0 +1,238 @@
+"""Search for the minimum of a profiled deviance: a trust-region Newton method, and a derivative-free check.
+
+The searches see only callables.  The Newton method runs unbounded: the deviance is even in every column of a template
+λ, so a boundary is an interior point where the gradient vanishes, and the caller reflects the signs at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import Bounds, brentq, minimize
+
+from lmmsparse.errors import FactorizationError
+
+Float = NDArray[np.float64]
+
+# The secant correction of the Hessian is trusted only this close to the minimum, in units of the deviance.
+SECANT_RANGE = 0.02
+ROUNDING = 1e-13
+
+
+class Point(Protocol):
+    """Value of the objective at θ; ``degenerate`` when the residual variance has vanished there."""
+
+    @property
+    def theta(self) -> Float:
+        """Where."""
+
+    @property
+    def value(self) -> float:
+        """Value of the objective."""
+
+    @property
+    def degenerate(self) -> bool:
+        """No finite minimum lies ahead."""
+
+
+class Slopes(Protocol):
+    """Derivatives at a point: gradient, positive semidefinite information, and exact remaining curvature."""
+
+    @property
+    def gradient(self) -> Float:
+        """First derivatives."""
+
+    @property
+    def information(self) -> Float:
+        """Positive semidefinite approximation of the second derivatives."""
+
+    @property
+    def curvature(self) -> Float:
+        """What is known exactly of their difference."""
+
+
+P = TypeVar("P", bound=Point)
+S = TypeVar("S", bound=Slopes)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation of the objective: θ, its value, and whether the search moved there."""
+
+    theta: Float
+    value: float
+    accepted: bool
+
+
+@dataclass(frozen=True)
+class Optimum(Generic[P, S]):
+    """Where a search ended.
+
+    Attributes
+    ----------
+    point, slopes
+        The last accepted point and its derivatives.
+    converged : bool
+        The model predicts no further decrease larger than the tolerance.
+    predicted : float
+        That predicted decrease.
+    history : tuple of Evaluation
+    """
+
+    point: P
+    slopes: S
+    converged: bool
+    predicted: float
+    history: tuple[Evaluation, ...]
+
+
+def combined_hessian(slopes: Slopes) -> Float:
+    """Information + curvature where that is positive definite, else without the negative part of the curvature."""
+    hessian = slopes.information + slopes.curvature
+    smallest = np.linalg.eigvalsh(hessian)[0]
+    if smallest > 1e-6 * np.linalg.eigvalsh(slopes.information)[-1]:
+        return hessian
+    values, vectors = np.linalg.eigh(slopes.curvature)
+    return slopes.information + (vectors * np.maximum(values, 0.0)) @ vectors.T
+
+
+def secant_hessian(hessian: Float, step: Float, change: Float) -> Float:
+    """Symmetric rank-one correction with which ``hessian @ step`` equals the observed change of the gradient.
+
+    The average information differs from the Hessian by a term that makes the last steps converge linearly; near the
+    minimum the last step shows it.  The correction is dropped where it would make the matrix much smaller.
+    """
+    residual = change - hessian @ step
+    scale = residual @ step
+    if abs(scale) <= 1e-6 * np.linalg.norm(residual) * np.linalg.norm(step):
+        return hessian
+    corrected = hessian + np.outer(residual, residual) / scale
+    if np.linalg.eigvalsh(corrected)[0] < 0.2 * np.linalg.eigvalsh(hessian)[0]:
+        return hessian
+    return corrected
+
+
+def trust_region_step(hessian: Float, gradient: Float, radius: float) -> tuple[Float, float]:
+    """Minimizer of gᵀs + ½ sᵀHs with |s| <= radius, and the decrease that it predicts."""
+    values, vectors = np.linalg.eigh(hessian)
+    values = np.maximum(values, 1e-8 * max(1.0, values[-1]))
+    g = vectors.T @ gradient
+    step = -g / values
+    if np.linalg.norm(step) > radius:
+
+        def excess(log_shift: float) -> float:
+            return float(np.linalg.norm(g / (values + np.exp(log_shift))) - radius)
+
+        upper = np.log(np.linalg.norm(g) / radius) + 1.0
+        step = -g / (values + np.exp(brentq(excess, min(-60.0, upper - 1.0), upper)))
+    decrease = -float(g @ step + 0.5 * (values * step) @ step)
+    return vectors @ step, decrease
+
+
+def newton(
+    solve: Callable[[Float], P],
+    differentiate: Callable[[P], S],
+    start: Float,
+    *,
+    tolerance: float = 1e-10,
+    max_evaluations: int = 200,
+    watch: Callable[[Evaluation], None] | None = None,
+) -> Optimum[P, S]:
+    """Trust-region Newton method on value, gradient and average-information Hessian.
+
+    Parameters
+    ----------
+    solve : callable
+        θ → point with its value; may raise `FactorizationError` where θ is out of range.
+    differentiate : callable
+        point → derivatives there; called for accepted points only.
+    start : (n_theta,) array
+    tolerance : float
+        The search ends when the predicted decrease is below this (times |value|/1e4 for large values).
+    max_evaluations : int
+    watch : callable, optional
+        Called after every evaluation.
+    """
+    history: list[Evaluation] = []
+
+    def record(theta: Float, value: float, accepted: bool) -> None:
+        history.append(Evaluation(theta, value, accepted))
+        if watch is not None:
+            watch(history[-1])
+
+    point = solve(np.array(start, dtype=float))
+    record(point.theta, point.value, True)
+    slopes = differentiate(point)
+    radius, predicted, converged = 1.0, np.inf, False
+    pair: tuple[Float, Float] | None = None
+    while not point.degenerate:
+        hessian = combined_hessian(slopes)
+        if pair is not None:
+            hessian = secant_hessian(hessian, *pair)
+        step, predicted = trust_region_step(hessian, slopes.gradient, radius)
+        if predicted <= tolerance * max(1.0, abs(point.value) / 1e4):
+            converged = True
+            break
+        if len(history) >= max_evaluations or np.linalg.norm(step) <= 1e-14 * np.linalg.norm(point.theta):
+            break
+        theta = point.theta + step
+        try:
+            trial = solve(theta)
+        except FactorizationError:
+            record(theta, np.inf, False)
+            radius = 0.3 * float(np.linalg.norm(step))
+            continue
+        actual, noise = point.value - trial.value, ROUNDING * abs(point.value)
+        ratio = 1.0 if max(predicted, abs(actual)) <= noise else actual / predicted
+        accepted = bool(ratio > 1e-4)
+        record(theta, trial.value, accepted)
+        length = float(np.linalg.norm(step))
+        if ratio > 0.75:
+            radius = max(radius, 2.0 * length)
+        elif ratio < 0.25 or not np.isfinite(ratio):
+            radius = 0.3 * length
+        if accepted:
+            new = differentiate(trial)
+            local = predicted < SECANT_RANGE and 0.8 < ratio < 1.3
+            pair = (step, new.gradient - slopes.gradient) if local else None
+            point, slopes = trial, new
+    return Optimum(point, slopes, converged, float(predicted), tuple(history))
+
+
+def cobyqa(
+    solve: Callable[[Float], P],
+    differentiate: Callable[[P], S],
+    start: Float,
+    lower: Float,
+    *,
+    max_evaluations: int = 2000,
+    watch: Callable[[Evaluation], None] | None = None,
+) -> Optimum[P, S]:
+    """SciPy's derivative-free COBYQA within lower bounds; slower, and independent of every derivative."""
+    history: list[Evaluation] = []
+
+    def value(theta: Float) -> float:
+        try:
+            result = solve(theta).value
+        except FactorizationError:
+            result = 1e300
+        history.append(Evaluation(np.array(theta), result, True))
+        if watch is not None:
+            watch(history[-1])
+        return result
+
+    found = minimize(
+        value,
+        start,
+        method="COBYQA",
+        bounds=Bounds(lower, np.inf),
+        options={"maxfev": max_evaluations, "final_tr_radius": 1e-8, "scale": False},
+    )
+    point = solve(np.asarray(found.x))
+    slopes = differentiate(point)
+    _, predicted = trust_region_step(combined_hessian(slopes), slopes.gradient, 1.0)
+    return Optimum(point, slopes, bool(found.success), predicted, tuple(history))

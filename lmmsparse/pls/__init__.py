@@ -1,0 +1,1 @@
+"""Penalized least squares for one θ: plan, factorization, solves and selected inverse."""

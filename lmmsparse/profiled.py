@@ -1,0 +1,271 @@
+"""The profiled deviance d(θ) or REML criterion d_R(θ) in working coordinates: value, gradient, Hessian."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_solve, solve_triangular
+
+from lmmsparse.crossproducts import CrossProducts
+from lmmsparse.errors import FactorizationError
+from lmmsparse.pls.factor import Factor, SelectedInverse, multiply
+from lmmsparse.pls.plan import Plan, Values
+from lmmsparse.terms import RandomTerm
+
+Float = NDArray[np.float64]
+
+# Derivatives need λ⁻¹: a diagonal entry of a working template closer to zero than this is moved away from it there.
+SMALLEST_DIAGONAL = 1e-5
+# Share of yᵀWy below which r² is the rounding error of its own computation.
+SMALLEST_RESIDUAL = 1e-13
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Penalized least squares for one θ, in working coordinates.
+
+    Attributes
+    ----------
+    theta : (n_theta,) array
+    value : float
+        Profiled criterion.
+    pwrss, sigma2 : float
+        Penalized weighted residual sum of squares r² and r²/n or r²/(n − p).
+    beta : (p,) array
+    u : tuple of (q_g, K_g) arrays
+        Conditional modes on the spherical scale.
+    templates : tuple of (K_g, K_g) arrays
+        λ of every grouping factor.
+    factor : Factor
+    fixed_factor : (p, p) array
+        Lower Cholesky factor of XᵀV⁻¹X.
+    right : tuple of (q_g, K_g, p + 1) arrays
+        L⁻¹ΛᵀZᵀW[X y].
+    degenerate : bool
+        r² is zero to rounding: nothing is left of the response.
+    """
+
+    theta: Float
+    value: float
+    pwrss: float
+    sigma2: float
+    beta: Float
+    u: tuple[Float, ...]
+    templates: tuple[Float, ...]
+    factor: Factor
+    fixed_factor: Float
+    right: tuple[Float, ...]
+    degenerate: bool
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """First and second derivatives at one θ, in working coordinates.
+
+    Attributes
+    ----------
+    gradient : (n_theta,) array
+    information : (n_theta, n_theta) array
+        Average-information part of the Hessian, positive semidefinite.
+    curvature : (n_theta, n_theta) array
+        The exact remainder from ∂²V/∂θ_i∂θ_j; it vanishes where the gradient of every free variance does.
+    scores : tuple of (k_t, k_t) arrays
+        Derivative with respect to the covariance λλᵀ of every term.
+    """
+
+    gradient: Float
+    information: Float
+    curvature: Float
+    scores: tuple[Float, ...]
+
+
+class WorkingObjective:
+    """d(θ) in working coordinates, from cross-products and a plan.
+
+    Parameters
+    ----------
+    products : CrossProducts
+    plan, values : Plan, Values
+    terms : sequence of RandomTerm
+    members : sequence of tuples of int
+        Terms of every grouping factor, in the order of their columns.
+    reml : bool
+    """
+
+    def __init__(
+        self,
+        products: CrossProducts,
+        plan: Plan,
+        values: Values,
+        terms: Sequence[RandomTerm],
+        members: Sequence[tuple[int, ...]],
+        reml: bool,
+    ) -> None:
+        self.products, self.plan, self.values, self.reml = products, plan, values, reml
+        self.structures = [term.structure for term in terms]
+        self.members = tuple(members)
+        counts = [structure.n_theta for structure in self.structures]
+        edges = np.concatenate([[0], np.cumsum(counts)])
+        self.slices = [slice(int(a), int(b)) for a, b in pairwise(edges)]
+        self.columns: list[tuple[int, slice]] = [(0, slice(0))] * len(self.structures)
+        for g, positions in enumerate(self.members):
+            start = 0
+            for t in positions:
+                size = self.structures[t].size
+                self.columns[t] = (g, slice(start, start + size))
+                start += size
+
+    @property
+    def degrees(self) -> int:
+        """n for ML, n − p for REML."""
+        return self.products.n - (self.products.p if self.reml else 0)
+
+    def start(self) -> Float:
+        """λ = I for every term."""
+        parts = [structure.theta(np.eye(structure.size)) for structure in self.structures]
+        return np.concatenate(parts)
+
+    def templates(self, theta: Float) -> list[Float]:
+        """λ of every grouping factor, block diagonal over its terms."""
+        out = [np.zeros((d.shape[1], d.shape[1])) for d in self.products.diagonal]
+        for structure, part, (g, where) in zip(self.structures, self.slices, self.columns, strict=True):
+            out[g][where, where] = structure.template(theta[part])
+        return out
+
+    def solve(self, theta: Float) -> Solution:
+        """Factor M(θ), profile β, u and σ² out, and evaluate the criterion."""
+        products, p = self.products, self.products.p
+        templates = self.templates(theta)
+        factor = Factor(self.plan, self.values, templates)
+        scaled = [lam.T @ b for lam, b in zip(templates, products.rhs, strict=True)]
+        right = factor.forward(scaled)
+        schur = products.fixed - sum(np.tensordot(r, r, axes=([0, 1], [0, 1])) for r in right)
+        try:
+            L = np.asarray(np.linalg.cholesky(schur[:p, :p]))
+        except np.linalg.LinAlgError as error:
+            raise FactorizationError(
+                "X'V^-1 X is not positive definite: the fixed effects are not identified at this theta"
+            ) from error
+        half = solve_triangular(L, schur[:p, p], lower=True) if p else np.zeros(0)
+        pwrss = float(schur[p, p] - half @ half)
+        floor = SMALLEST_RESIDUAL * float(products.fixed[p, p])
+        degenerate = not pwrss > floor
+        pwrss = max(pwrss, floor)
+        sigma2 = pwrss / self.degrees
+        value = factor.logdet - products.sum_log_weights + self.degrees * (1.0 + np.log(2.0 * np.pi * sigma2))
+        if self.reml:
+            value += 2.0 * float(np.log(np.diag(L)).sum())
+        beta = solve_triangular(L, half, lower=True, trans=1) if p else np.zeros(0)
+        contrast = np.append(-beta, 1.0)
+        modes = factor.backward([(r @ contrast)[:, :, None] for r in right])
+        return Solution(
+            theta=np.array(theta, dtype=float),
+            value=float(value),
+            pwrss=pwrss,
+            sigma2=sigma2,
+            beta=beta,
+            u=tuple(u[:, :, 0] for u in modes),
+            templates=tuple(templates),
+            factor=factor,
+            fixed_factor=L,
+            right=tuple(right),
+            degenerate=degenerate,
+        )
+
+    def solve_nearby(self, theta: Float) -> Solution:
+        """`solve` where no diagonal entry of a template is closer to zero than `SMALLEST_DIAGONAL`.
+
+        The solution keeps θ; its numbers are those of the nearby templates, and its value is off by less than rounding
+        unless the score of a vanishing variance is huge.
+        """
+        return replace(self.solve(self._away_from_zero(theta)), theta=np.array(theta, dtype=float))
+
+    def inverse(self, solution: Solution) -> tuple[SelectedInverse, tuple[Float, ...]]:
+        """Selected inverse of M, and U_X = M⁻¹ΛᵀZᵀWX of every factor, (q, K, p)."""
+        p = self.products.p
+        selected = solution.factor.selected_inverse()
+        U = solution.factor.backward([r[:, :, :p] for r in solution.right]) if p else []
+        return selected, tuple(U)
+
+    def differentiate(self, solution: Solution) -> Derivatives:
+        """Gradient and Hessian of the criterion at a point of `solve_nearby`.
+
+        ∂d/∂λ_t = 2 T_t λ_t with the score T_t = ½ λ_t⁻ᵀ N_t λ_t⁻¹ of the covariance λλᵀ and
+        N_t = 2 Σ_ℓ [I − C_ℓℓ − û_ℓ û_ℓᵀ/σ̂²].  T_t is continuous in λ_t, so that it may be taken at the nearby template
+        where λ_t itself is singular.
+        """
+        theta = solution.theta
+        selected, U = self.inverse(solution)
+        p, sums = self.products.p, []
+        inverse_fixed = cho_solve((solution.fixed_factor, True), np.eye(p)) if p else np.zeros((0, 0))
+        for g, C in enumerate(selected.diagonal):
+            q, K = C.shape[:2]
+            total = C.sum(axis=0) + solution.u[g].T @ solution.u[g] / solution.sigma2
+            if self.reml and p:
+                total += np.einsum("qai,ij,qbj->ab", U[g], inverse_fixed, U[g], optimize=True)
+            sums.append(q * np.eye(K) - total)
+        scores, gradient = [], np.empty(len(theta))
+        for structure, part, (g, where) in zip(self.structures, self.slices, self.columns, strict=True):
+            inverse_template = np.linalg.inv(solution.templates[g][where, where])
+            score = inverse_template.T @ sums[g][where, where] @ inverse_template
+            scores.append((score + score.T) / 2)
+            gradient[part] = structure.theta(2.0 * scores[-1] @ structure.template(theta[part]))
+        return Derivatives(gradient, self._information(solution), self._curvature(scores), tuple(scores))
+
+    def _away_from_zero(self, theta: Float) -> Float:
+        """θ with near-zero diagonal entries moved to ±`SMALLEST_DIAGONAL`; θ itself when there are none."""
+        moved = None
+        for structure, part in zip(self.structures, self.slices, strict=True):
+            rows, columns = structure.entries
+            values = theta[part]
+            small = (rows == columns) & (np.abs(values) < SMALLEST_DIAGONAL)
+            if small.any():
+                moved = theta.copy() if moved is None else moved
+                moved[part] = np.where(small, np.where(values < 0, -SMALLEST_DIAGONAL, SMALLEST_DIAGONAL), values)
+        return theta if moved is None else moved
+
+    def _curvature(self, scores: Sequence[Float]) -> Float:
+        """2 δ T: entries (a, b) and (a', b) of one template share ∂²(λλᵀ), so their second derivative is 2 T_aa'."""
+        total = self.slices[-1].stop
+        out = np.zeros((total, total))
+        for structure, part, score in zip(self.structures, self.slices, scores, strict=True):
+            rows, columns = structure.entries
+            out[part, part] = 2.0 * score[np.ix_(rows, rows)] * (columns[:, None] == columns)
+        return out
+
+    def _information(self, solution: Solution) -> Float:
+        """Average information H_ij = [f_iᵀPf_j − (sᵀc_i)(sᵀc_j)/r²]/σ̂² with f_i = Z c_i, c_i = Λ_i û + ΛΛ_iᵀ s."""
+        products, p = self.products, self.products.p
+        n_theta = len(solution.theta)
+        contrast = np.append(-solution.beta, 1.0)
+        modes = [(u @ lam.T)[:, :, None] for u, lam in zip(solution.u, solution.templates, strict=True)]
+        fitted = multiply(self.plan, self.values, modes)
+        s = [b @ contrast - f[:, :, 0] for b, f in zip(products.rhs, fitted, strict=True)]
+        c = [np.zeros((*u.shape, n_theta)) for u in solution.u]
+        projected = np.empty(n_theta)
+        for structure, part, (g, where) in zip(self.structures, self.slices, self.columns, strict=True):
+            lam = solution.templates[g][where, where]
+            u, s_t = solution.u[g][:, where], s[g][:, where]
+            for i, (a, b) in enumerate(zip(*structure.entries, strict=True), start=part.start):
+                c[g][:, where.start + a, i] += u[:, b]
+                c[g][:, where, i] += s_t[:, a, None] * lam[:, b]
+                projected[i] = (s[g] * c[g][:, :, i]).sum()
+        Ac = multiply(self.plan, self.values, c)
+        scaled = [lam.T @ f for lam, f in zip(solution.templates, Ac, strict=True)]
+        r = solution.factor.forward(scaled)
+        both = ([0, 1], [0, 1])
+        fPf = sum(
+            np.tensordot(ci, f, axes=both) - np.tensordot(ri, ri, axes=both) for ci, f, ri in zip(c, Ac, r, strict=True)
+        )
+        if p:
+            x = np.zeros((p, n_theta)) + sum(
+                np.tensordot(b[:, :, :p], ci, axes=both) - np.tensordot(rx[:, :, :p], ri, axes=both)
+                for b, ci, rx, ri in zip(products.rhs, c, solution.right, r, strict=True)
+            )
+            half = solve_triangular(solution.fixed_factor, x, lower=True)
+            fPf = fPf - half.T @ half
+        return np.asarray((fPf - np.outer(projected, projected) / solution.pwrss) / solution.sigma2)

@@ -1,0 +1,58 @@
+"""Which columns of a matrix are independent of those before them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+# R's lm() uses 1e-7 as well, relative to the raw length of a column.  Here the length is taken after centring,
+# so that the year 2001...2020 and its powers are not mistaken for a constant.
+RELATIVE_TOLERANCE = 1e-7
+ROUNDING_MARGIN = 32.0
+
+
+def independent_columns(X: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> NDArray[np.intp]:
+    """Indices of the columns kept when each column spanned by earlier ones is dropped.
+
+    A column is dropped when the part of it that is orthogonal to the kept columns before it is shorter than
+    1e-7 of its length about its mean, or is no longer than rounding errors in the column can make it.
+
+    Parameters
+    ----------
+    X : (n, p) array
+        Finite values.
+    weights : (n,) array, optional
+        Positive prior weights w; lengths and angles are those of W^(1/2) X.
+
+    Returns
+    -------
+    (rank,) array of int
+        Increasing column indices.
+    """
+    n, p = X.shape
+    if p == 0 or n == 0:
+        return np.arange(0)
+    root = np.ones(n) if weights is None else np.sqrt(weights)
+    unit = root / np.linalg.norm(root)
+    basis = np.empty((n, min(n, p)), order="F")
+    kept: list[int] = []
+    for j in range(p):
+        magnitude = float(np.max(np.abs(X[:, j])))
+        if magnitude == 0.0 or len(kept) == basis.shape[1]:
+            continue
+        column = root * (X[:, j] / magnitude)
+        length = np.linalg.norm(column)
+        about_mean = np.linalg.norm(column - unit * (unit @ column))
+        constant = about_mean <= ROUNDING_MARGIN * np.finfo(float).eps * length
+        Q = basis[:, : len(kept)]
+        for _ in range(2):  # the second pass removes what rounding left in the first
+            column -= Q @ (Q.T @ column)
+        remaining = np.linalg.norm(column)
+        threshold = max(
+            RELATIVE_TOLERANCE * (length if constant else about_mean),
+            ROUNDING_MARGIN * np.finfo(float).eps * length,
+        )
+        if remaining > threshold:
+            basis[:, len(kept)] = column / remaining
+            kept.append(j)
+    return np.asarray(kept, dtype=np.intp)

@@ -1,0 +1,80 @@
+"""Random-effect terms: one per bar of the formula, in the order of their parameters.
+
+The model matrix Z of a term is never formed: its integer codes and its n × k columns say all that Z does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lmmsparse.covariance import CovarianceStructure, Diagonal, Unstructured
+from lmmsparse.frame import ModelFrame
+
+
+@dataclass(frozen=True)
+class RandomTerm:
+    """One bar ``(columns | group)``.
+
+    Attributes
+    ----------
+    label : str
+        The bar as written, for messages.
+    bar : int
+        Position of the bar in the formula.
+    group : str
+        Name of the grouping factor.
+    codes : (n,) array of int32
+        Level of each row.
+    levels : pandas.Index
+        Labels of the q levels.
+    columns : (n, k) array
+        Values that multiply the k random effects of a level.
+    names : tuple of str
+        Names of the columns.
+    structure : CovarianceStructure
+        Family of the covariance matrix of the k effects.
+    """
+
+    label: str
+    bar: int
+    group: str
+    codes: NDArray[np.int32]
+    levels: pd.Index
+    columns: NDArray[np.float64]
+    names: tuple[str, ...]
+    structure: CovarianceStructure
+
+    @property
+    def n_levels(self) -> int:
+        """Number q of levels."""
+        return len(self.levels)
+
+    @property
+    def theta_names(self) -> tuple[str, ...]:
+        """Names of the term's parameters."""
+        return self.structure.names(self.group, self.names)
+
+
+def random_terms(frame: ModelFrame) -> tuple[RandomTerm, ...]:
+    """Terms of a model frame, by decreasing number of levels; ties keep the order of the formula."""
+    terms = []
+    for position, part in enumerate(frame.bars):
+        grouping = frame.groupings[part.bar.group]
+        structure = Unstructured if part.bar.correlated else Diagonal
+        terms.append(
+            RandomTerm(
+                label=part.bar.text,
+                bar=position,
+                group=grouping.name,
+                codes=grouping.codes,
+                levels=grouping.levels,
+                columns=part.columns,
+                names=part.names,
+                structure=structure(len(part.names)),
+            )
+        )
+    return tuple(sorted(terms, key=lambda term: -term.n_levels))

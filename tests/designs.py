@@ -1,0 +1,196 @@
+"""Small generated designs for tests: every kind of grouping, any terms, as the engine and the oracle take them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from numpy.typing import ArrayLike, NDArray
+
+from lmmsparse.covariance import Diagonal, Unstructured
+from lmmsparse.objective import Objective, make_objective
+from lmmsparse.pls import cores
+from lmmsparse.terms import RandomTerm
+from tests.oracle import Oracle
+
+Float = NDArray[np.float64]
+
+# The same examples at every run; a failure is reproduced by running the test again.
+generated = settings(max_examples=60, deadline=None, derandomize=True)
+needs_cholmod = pytest.mark.skipif(find_spec("sksparse") is None, reason="scikit-sparse is not installed")
+
+
+@contextmanager
+def sparse_cores() -> Iterator[None]:
+    """Within it every core is sparse, however small."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cores, "SMALL_CORE", 0)
+        patch.setattr(cores, "DENSE_FILL", 1.1)
+        patch.setattr(cores, "surely_dense", lambda *_: False)
+        yield
+
+
+def make_term(
+    labels: ArrayLike, columns: ArrayLike | None = None, group: str = "g", correlated: bool = True
+) -> RandomTerm:
+    """A term from labels of any kind; an intercept unless columns (n,) or (n, k) are given."""
+    levels, codes = np.unique(np.asarray(labels), return_inverse=True)
+    n = len(codes)
+    values = np.broadcast_to(1.0, (n, 1)) if columns is None else np.asarray(columns, dtype=float).reshape(n, -1)
+    k = values.shape[1]
+    return RandomTerm(
+        label=f"({k} columns | {group})",
+        bar=0,
+        group=group,
+        codes=codes.astype(np.int32),
+        levels=pd.Index(levels),
+        columns=values,
+        names=tuple(f"c{i}" for i in range(k)),
+        structure=(Unstructured if correlated else Diagonal)(k),
+    )
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model: what `make_objective` takes, and the oracle for it."""
+
+    y: Float
+    X: Float
+    terms: tuple[RandomTerm, ...]
+    weights: Float | None = None
+    reml: bool = True
+
+    @property
+    def n_theta(self) -> int:
+        return sum(term.structure.n_theta for term in self.terms)
+
+    def objective(self, **changes: Any) -> Objective:
+        case = replace(self, **changes)
+        return make_objective(case.y, case.X, case.terms, weights=case.weights, reml=case.reml)
+
+    def oracle(self, theta: ArrayLike) -> Oracle:
+        w = np.ones(len(self.y)) if self.weights is None else self.weights
+        return Oracle(self.y, self.X, self.terms, np.asarray(theta, dtype=float), self.reml, w)
+
+
+def fixed_columns(n: int, p: int, rng: np.random.Generator) -> Float:
+    """p columns: an intercept, then covariates of several scales."""
+    return np.column_stack([np.ones(n), 5 + rng.normal(size=n), 0.1 * rng.normal(size=n)])[:, :p]
+
+
+def grouping(layout: str, n: int, rng: np.random.Generator) -> dict[str, NDArray[np.int64]]:
+    """Levels of each factor of a layout, n rows."""
+
+    def free(levels: int) -> NDArray[np.int64]:
+        return np.concatenate([np.arange(levels), rng.integers(levels, size=n - levels)])
+
+    match layout:
+        case "one":
+            return {"a": free(7)}
+        case "crossed":
+            return {"a": free(8), "b": free(5)}
+        case "three crossed":
+            return {"a": free(6), "b": free(5), "c": free(4)}
+        case "nested":
+            a = free(9)
+            return {"a": a, "b": a % 4}
+        case "nested three deep":
+            a = free(12)
+            return {"a": a, "b": a % 6, "c": a % 3}
+        case "partly crossed":  # most levels of a stay in one level of b, as pupils do in schools
+            a = free(10)
+            return {"a": a, "b": np.where(rng.random(n) < 0.2, free(4), a % 4)}
+        case "nested and crossed":  # a in b, both crossed with c
+            a = free(10)
+            return {"a": a, "b": a % 4, "c": free(5)}
+        case "nested below two":  # a in b and a in c, b and c crossed
+            a = free(12)
+            return {"a": a, "b": a % 4, "c": a // 4}
+        case "twins":  # two names for one factor
+            a = free(6)
+            return {"a": a, "b": (a + 2) % 6}
+        case "disconnected":  # two blocks of levels that never meet
+            side = np.arange(n) % 2
+            return {"a": free(4) + 4 * side, "b": free(3) + 3 * side, "c": free(2) + 2 * side}
+    raise ValueError(layout)
+
+
+LAYOUTS = (
+    "one",
+    "crossed",
+    "three crossed",
+    "nested",
+    "nested three deep",
+    "partly crossed",
+    "nested and crossed",
+    "nested below two",
+    "twins",
+    "disconnected",
+)
+
+
+def make_case(
+    layout: str,
+    shapes: Sequence[Sequence[tuple[int, bool]]],
+    *,
+    p: int = 2,
+    weighted: bool = False,
+    reml: bool = True,
+    n: int = 48,
+    seed: int = 0,
+) -> Case:
+    """A case with, for each factor of the layout, terms of given (columns, correlated)."""
+    rng = np.random.default_rng(seed)
+    factors = grouping(layout, n, rng)
+    terms = []
+    for (name, labels), wanted in zip(factors.items(), shapes, strict=False):
+        for k, correlated in wanted:
+            columns = None if k == 1 else np.column_stack([np.ones(n), 3 + 2 * rng.normal(size=(n, k - 1))])
+            terms.append(make_term(labels, columns, name, correlated))
+    y = rng.normal(size=n)
+    for term in terms:
+        y += (term.columns * rng.normal(size=(len(term.levels), term.columns.shape[1]))[term.codes]).sum(axis=1)
+    weights = rng.uniform(0.2, 3.0, size=n) if weighted else None
+    return Case(20 + 4 * y, fixed_columns(n, p, rng), tuple(terms), weights, reml)
+
+
+TERMS = st.lists(st.tuples(st.integers(1, 3), st.booleans()), min_size=1, max_size=2)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Any layout, order of terms, vector-valued and diagonal terms, several terms of a factor, weights, p, ML or REML."""
+    case = make_case(
+        draw(st.sampled_from(LAYOUTS)),
+        [draw(TERMS) for _ in range(3)],
+        p=draw(st.sampled_from([0, 1, 3])),
+        weighted=draw(st.booleans()),
+        reml=draw(st.booleans()),
+        seed=draw(st.integers(0, 2**16)),
+    )
+    return replace(case, terms=tuple(draw(st.permutations(case.terms))))
+
+
+@st.composite
+def cases_with_theta(draw: st.DrawFn, *, boundary: bool = False) -> tuple[Case, Float]:
+    """A case and a θ of either sign, whose diagonal entries are at least 0.1 in size, or with ``boundary`` some of them zero."""
+    case = draw(cases())
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    theta, start = rng.uniform(-1.0, 1.0, size=case.n_theta), 0
+    for term in case.terms:
+        part = slice(start, start + term.structure.n_theta)
+        rows, columns = term.structure.entries
+        diagonal = np.flatnonzero(rows == columns) + start
+        theta[diagonal] = np.where(theta[diagonal] < 0, -1, 1) * (0.1 + np.abs(theta[diagonal]))
+        if boundary:
+            theta[diagonal[rng.random(len(diagonal)) < 0.5]] = 0.0
+        start = part.stop
+    return case, theta
