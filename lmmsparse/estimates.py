@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve
 
+from lmmsparse.linalg import cholesky_inverse
 from lmmsparse.objective import Objective
 from lmmsparse.profiled import Solution
 
@@ -60,7 +60,7 @@ def user_estimates(objective: Objective, solution: Solution, singular: bool) -> 
     working, coordinates, response = objective.working, objective.design.coordinates, objective.response
     p, scale = working.products.p, response.scale
     inverse_map = np.linalg.inv(coordinates.fixed_map) if p else np.zeros((0, 0))
-    covariance = inverse_map @ cho_solve((solution.fixed_factor, True), inverse_map.T) if p else np.zeros((0, 0))
+    covariance = inverse_map @ cholesky_inverse(solution.fixed_factor) @ inverse_map.T if p else np.zeros((0, 0))
     sigma2 = solution.sigma2 * scale**2
     theta = objective.to_user(solution.theta) + 0.0  # no negative zeros
     u, b, templates = [], [], []

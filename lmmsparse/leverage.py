@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.coordinates import WorkingDesign
+from lmmsparse.linalg import solve_lower
 from lmmsparse.pls.factor import SelectedInverse
 from lmmsparse.pls.plan import Plan
 from lmmsparse.profiled import Solution, WorkingObjective
@@ -36,7 +37,7 @@ def leverages(objective: WorkingObjective, design: WorkingDesign, solution: Solu
         residual = design.X.copy()
         for g, block in enumerate(design.blocks):
             residual -= np.einsum("ia,iap->ip", scaled[g], U[g][block.codes], optimize=True)
-        half = np.linalg.solve(solution.fixed_factor, residual.T)
+        half = solve_lower(solution.fixed_factor, residual.T)
         total += (half**2).sum(axis=0)
     return total if design.weights is None else total * design.weights
 

@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, solve_triangular
 
 from lmmsparse.crossproducts import CrossProducts
 from lmmsparse.errors import FactorizationError
+from lmmsparse.linalg import cholesky_inverse, inner, solve_lower, solve_lower_transposed
 from lmmsparse.pls.factor import Factor, SelectedInverse, multiply
 from lmmsparse.pls.plan import Plan, Values
 from lmmsparse.terms import RandomTerm
@@ -143,14 +143,14 @@ class WorkingObjective:
         factor = Factor(self.plan, self.values, templates)
         scaled = [lam.T @ b for lam, b in zip(templates, products.rhs, strict=True)]
         right = factor.forward(scaled)
-        schur = products.fixed - sum(np.tensordot(r, r, axes=([0, 1], [0, 1])) for r in right)
+        schur = products.fixed - sum(inner(r, r) for r in right)
         try:
             L = np.asarray(np.linalg.cholesky(schur[:p, :p]))
         except np.linalg.LinAlgError as error:
             raise FactorizationError(
                 "X'V^-1 X is not positive definite: the fixed effects are not identified at this theta"
             ) from error
-        half = solve_triangular(L, schur[:p, p], lower=True) if p else np.zeros(0)
+        half = solve_lower(L, schur[:p, p])
         pwrss = float(schur[p, p] - half @ half)
         floor = SMALLEST_RESIDUAL * float(products.fixed[p, p])
         degenerate = not pwrss > floor
@@ -159,7 +159,7 @@ class WorkingObjective:
         value = factor.logdet - products.sum_log_weights + self.degrees * (1.0 + np.log(2.0 * np.pi * sigma2))
         if self.reml:
             value += 2.0 * float(np.log(np.diag(L)).sum())
-        beta = solve_triangular(L, half, lower=True, trans=1) if p else np.zeros(0)
+        beta = solve_lower_transposed(L, half)
         contrast = np.append(-beta, 1.0)
         modes = factor.backward([(r @ contrast)[:, :, None] for r in right])
         return Solution(
@@ -201,12 +201,13 @@ class WorkingObjective:
         theta = solution.theta
         selected, U = self.inverse(solution)
         p, sums = self.products.p, []
-        inverse_fixed = cho_solve((solution.fixed_factor, True), np.eye(p)) if p else np.zeros((0, 0))
+        inverse_fixed = cholesky_inverse(solution.fixed_factor)
         for g, C in enumerate(selected.diagonal):
             q, K = C.shape[:2]
             total = C.sum(axis=0) + solution.u[g].T @ solution.u[g] / solution.sigma2
             if self.reml and p:
-                total += np.einsum("qai,ij,qbj->ab", U[g], inverse_fixed, U[g], optimize=True)
+                by_column = U[g].transpose(0, 2, 1)
+                total += inner((U[g] @ inverse_fixed).transpose(0, 2, 1), by_column)
             sums.append(q * np.eye(K) - total)
         scores, gradient = [], np.empty(len(theta))
         for structure, part, (g, where) in zip(self.structures, self.slices, self.columns, strict=True):
@@ -257,15 +258,12 @@ class WorkingObjective:
         Ac = multiply(self.plan, self.values, c)
         scaled = [lam.T @ f for lam, f in zip(solution.templates, Ac, strict=True)]
         r = solution.factor.forward(scaled)
-        both = ([0, 1], [0, 1])
-        fPf = sum(
-            np.tensordot(ci, f, axes=both) - np.tensordot(ri, ri, axes=both) for ci, f, ri in zip(c, Ac, r, strict=True)
-        )
+        fPf = sum(inner(ci, f) - inner(ri, ri) for ci, f, ri in zip(c, Ac, r, strict=True))
         if p:
             x = np.zeros((p, n_theta)) + sum(
-                np.tensordot(b[:, :, :p], ci, axes=both) - np.tensordot(rx[:, :, :p], ri, axes=both)
+                inner(b[:, :, :p], ci) - inner(rx[:, :, :p], ri)
                 for b, ci, rx, ri in zip(products.rhs, c, solution.right, r, strict=True)
             )
-            half = solve_triangular(solution.fixed_factor, x, lower=True)
+            half = solve_lower(solution.fixed_factor, x)
             fPf = fPf - half.T @ half
         return np.asarray((fPf - np.outer(projected, projected) / solution.pwrss) / solution.sigma2)

@@ -12,11 +12,12 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dpotrf, dpotri, dtrtrs
+from scipy.linalg.lapack import dpotrf, dpotri
 from scipy.sparse import csc_array, csr_array
 from scipy.sparse.linalg import spsolve_triangular
 
 from lmmsparse.errors import FactorizationError, MemoryLimitError, MissingDependencyError
+from lmmsparse.linalg import solve_lower, solve_lower_transposed
 from lmmsparse.pls.cholmod import SparseCholesky
 from lmmsparse.pls.ordering import Supernodes, amalgamate, permuted_lower, supernodes
 from lmmsparse.pls.selected import PanelLayout, fill_panels, panel_layout, selected_inverse
@@ -77,11 +78,11 @@ class DenseFactor:
 
     def forward(self, right: Float) -> Float:
         """L⁻¹ right, (size, m)."""
-        return np.asarray(dtrtrs(self.L, right, lower=1)[0])
+        return solve_lower(self.L, right)
 
     def backward(self, right: Float) -> Float:
         """L⁻ᵀ right, (size, m)."""
-        return np.asarray(dtrtrs(self.L, right, lower=1, trans=1)[0])
+        return solve_lower_transposed(self.L, right)
 
     def inverse(self) -> DenseInverse:
         """(L Lᵀ)⁻¹."""

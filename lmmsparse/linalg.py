@@ -1,0 +1,44 @@
+"""Small dense algebra through one BLAS, SciPy's.
+
+NumPy and SciPy each bring an OpenBLAS with its own threads; alternating between them in a hot loop makes their spinning
+threads fight for the cores.  ``dtrsm`` stands for LAPACK's ``dtrtrs``, which wakes all threads whatever the size.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg.blas import dgemm, dtrsm
+
+Float = NDArray[np.float64]
+
+
+def solve_lower(L: Float, right: Float) -> Float:
+    """L⁻¹ right for a lower triangular L (n, n) and right (n,) or (n, m)."""
+    return _solve(L, right, 0)
+
+
+def solve_lower_transposed(L: Float, right: Float) -> Float:
+    """L⁻ᵀ right for a lower triangular L (n, n) and right (n,) or (n, m)."""
+    return _solve(L, right, 1)
+
+
+def _solve(L: Float, right: Float, transposed: int) -> Float:
+    if right.size == 0:
+        return np.zeros(right.shape)
+    columns = right[:, None] if right.ndim == 1 else right
+    return np.asarray(dtrsm(1.0, L, columns, lower=1, trans_a=transposed)).reshape(right.shape)
+
+
+def cholesky_inverse(L: Float) -> Float:
+    """(L Lᵀ)⁻¹ for a small lower triangular L."""
+    half = solve_lower(L, np.eye(len(L)))
+    return half.T @ half
+
+
+def inner(a: Float, b: Float) -> Float:
+    """Σ over all axes but the last: aᵀb of two arrays (…, i) and (…, j), as (i, j)."""
+    left, right = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
+    if left.size == 0 or right.size == 0:
+        return np.zeros((left.shape[1], right.shape[1]))
+    return np.asarray(dgemm(1.0, left.T, right.T, trans_b=True))

@@ -1,0 +1,129 @@
+"""Factorization, solves, products and selected inverse against the matrix M = ΛᵀZᵀWZΛ + I written out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from numpy.testing import assert_allclose
+
+from lmmsparse.objective import Objective
+from lmmsparse.pls.cores import DenseCore, SparseCore
+from lmmsparse.pls.factor import Factor, multiply, stack, unstack
+from tests.designs import Case, Float, cases_with_theta, generated, make_case, needs_cholmod, sparse_cores
+
+
+class Dense:
+    """The same matrices, written out; vectors are those of all factors, one below the other."""
+
+    def __init__(self, objective: Objective, theta: Float) -> None:
+        design, working = objective.design, objective.working
+        self.shapes = [d.shape[:2] for d in working.products.diagonal]
+        self.starts = np.cumsum([0, *(q * K for q, K in self.shapes)])
+        Z, Lambda = [], []
+        for block, template in zip(design.blocks, working.templates(theta), strict=True):
+            indicator = np.eye(block.n_levels)[block.codes]
+            Z.append((indicator[:, :, None] * block.columns[:, None, :]).reshape(len(indicator), -1))
+            Lambda.append(np.kron(np.eye(block.n_levels), template))
+        W = np.eye(len(design.X)) if design.weights is None else np.diag(design.weights)
+        self.A = np.hstack(Z).T @ W @ np.hstack(Z)
+        Lam = np.zeros_like(self.A)
+        for start, part in zip(self.starts, Lambda, strict=False):
+            Lam[start : start + len(part), start : start + len(part)] = part
+        self.M = Lam.T @ self.A @ Lam + np.eye(len(Lam))
+        self.C = np.linalg.inv(self.M)
+
+    def split(self, matrix: Float) -> list[Float]:
+        return [
+            matrix[start : start + q * K].reshape(q, K, -1)
+            for start, (q, K) in zip(self.starts, self.shapes, strict=False)
+        ]
+
+    def block(self, g: int, level: int) -> slice:
+        K = self.shapes[g][1]
+        return slice(self.starts[g] + level * K, self.starts[g] + (level + 1) * K)
+
+
+def joined(vectors: list[Float]) -> Float:
+    return np.concatenate([v.reshape(-1, v.shape[2]) for v in vectors])
+
+
+def check(case: Case, theta: Float, kind: type) -> None:
+    objective = case.objective()
+    working, plan = objective.working, objective.plan
+    assert plan.core.matrix is None or isinstance(plan.core.matrix, kind)
+    dense = Dense(objective, theta)
+    before = [d.copy() for d in working.values.diagonal]
+    factor = Factor(plan, working.values, working.templates(theta))
+
+    assert factor.logdet == pytest.approx(np.linalg.slogdet(dense.M)[1], rel=1e-11, abs=1e-11)
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(plan.q, 2)), rng.normal(size=(plan.q, 2))
+    half_a, half_b = factor.forward(dense.split(a)), factor.forward(dense.split(b))
+    assert_allclose(joined(half_a).T @ joined(half_b), a.T @ dense.C @ b, rtol=1e-9, atol=1e-10)
+    assert_allclose(joined(factor.backward(half_b)), dense.C @ b, rtol=1e-9, atol=1e-10)
+    assert_allclose(joined(multiply(plan, working.values, dense.split(a))), dense.A @ a, rtol=1e-10, atol=1e-8)
+
+    inverse = factor.selected_inverse()
+    for g, blocks in enumerate(inverse.diagonal):
+        for level, found in enumerate(blocks):
+            here = dense.block(g, level)
+            assert_allclose(found, dense.C[here, here], rtol=1e-8, atol=1e-11)
+    core = [h for h in plan.core.blocks for _ in range(np.prod(dense.shapes[h]))]
+    core_index = np.concatenate([np.arange(dense.starts[h], dense.starts[h + 1]) for h in plan.core.blocks] or [core])
+    for i, part in enumerate(plan.peeled):
+        for row, leaf, found in zip(part.rows, part.leaf, inverse.entries[i], strict=True):
+            assert_allclose(found, dense.C[core_index[row], dense.block(part.block, leaf)], rtol=1e-8, atol=1e-11)
+        for j, parent in part.parents.items():
+            for leaf, found in enumerate(inverse.parents[i][j]):
+                rows = dense.block(plan.peeled[j].block, parent[leaf])
+                assert_allclose(found, dense.C[rows, dense.block(part.block, leaf)], rtol=1e-8, atol=1e-11)
+    for now, then in zip(working.values.diagonal, before, strict=True):
+        assert_allclose(now, then, rtol=0)
+
+
+@generated
+@given(cases_with_theta())
+def test_with_a_dense_core(drawn: tuple[Case, Float]) -> None:
+    check(*drawn, DenseCore)
+
+
+@needs_cholmod
+@generated
+@given(cases_with_theta())
+def test_with_a_sparse_core(drawn: tuple[Case, Float]) -> None:
+    with sparse_cores():
+        check(*drawn, SparseCore)
+
+
+@generated
+@given(cases_with_theta(boundary=True))
+def test_with_empty_variances(drawn: tuple[Case, Float]) -> None:
+    check(*drawn, DenseCore)
+
+
+@needs_cholmod
+def test_products_that_cancel_exactly() -> None:
+    """A balanced design with a ±1 slope: couplings of intercepts and slopes are exact zeros at every θ."""
+    a, b = (index.ravel() for index in np.meshgrid(np.arange(6), np.arange(4), indexing="ij"))
+    a, b, sign = np.repeat(a, 2), np.repeat(b, 2), np.tile([-1.0, 1.0], 24)
+    rng = np.random.default_rng(0)
+    case = make_case("crossed", [[(2, True)], [(2, True)]], n=48)
+    columns = np.column_stack([np.ones(48), sign])
+    terms = tuple(
+        type(term)(**{**vars(term), "codes": codes.astype(np.int32), "levels": term.levels[: codes.max() + 1],
+                      "columns": columns})
+        for term, codes in zip(case.terms, (a, b), strict=True)
+    )
+    balanced = Case(rng.normal(size=48), columns, terms)
+    with sparse_cores():
+        check(balanced, np.array([0.7, 0.0, 0.4, 1.1, 0.0, 0.2]), SparseCore)
+        check(balanced, np.array([0.7, 0.3, 0.4, 1.1, -0.5, 0.2]), SparseCore)
+
+
+def test_stack_puts_columns_outside() -> None:
+    plan = make_case("one", [[(2, True)]]).objective().plan
+    vector = np.arange(7 * 2 * 3, dtype=float).reshape(7, 2, 3)
+    stacked = stack(plan.peeled[0], vector)
+    assert_allclose(stacked[7 + 4], vector[4, 1])
+    assert_allclose(unstack(plan.peeled[0], stacked), vector)

@@ -1,0 +1,221 @@
+"""Working coordinates: exact factorizations of the columns, whatever their scale and origin, and maps back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from lmmsparse.coordinates import (
+    WorkingDesign,
+    orthonormal_columns,
+    redundant_terms,
+    term_coordinates,
+    theta_maps,
+    working_design,
+    working_response,
+)
+from tests.designs import make_term
+
+N = 50
+RNG = np.random.default_rng(0)
+GROUP = np.arange(N) % 6
+WEIGHTS = RNG.uniform(0.1, 5.0, size=N)
+
+
+@pytest.fixture(params=[False, True], ids=["unweighted", "weighted"])
+def weights(request: pytest.FixtureRequest) -> np.ndarray | None:
+    return WEIGHTS if request.param else None
+
+
+def gram(Q: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    return Q.T @ (Q if weights is None else weights[:, None] * Q) / len(Q)
+
+
+SCALES = [(1.0, 0.0), (1e6, 0.0), (1e-6, 0.0), (1.0, 1e9), (1e6, 1e9), (1e-6, 1e9), (1e6, -1e15)]
+
+
+class TestFixedColumns:
+    @pytest.mark.parametrize(("scale", "shift"), SCALES)
+    def test_exact_and_orthonormal(self, weights: np.ndarray | None, scale: float, shift: float) -> None:
+        X = np.column_stack([np.ones(N), shift + scale * RNG.normal(size=N), RNG.normal(size=N)])
+        before = X.copy()
+        Q, B = orthonormal_columns(X, weights)
+        assert_allclose(gram(Q, weights), np.eye(3), atol=1e-12)
+        size = np.abs(Q) @ np.abs(B)
+        assert (np.abs(Q @ B - X) <= 1e-14 * size).all()
+        assert_array_equal(X, before)
+
+    @pytest.mark.parametrize(("scale", "shift"), SCALES)
+    def test_the_spread_survives_the_origin(self, weights: np.ndarray | None, scale: float, shift: float) -> None:
+        x = RNG.normal(size=N)
+        column = shift + scale * x
+        Q, _ = orthonormal_columns(np.column_stack([np.ones(N), column]), weights)
+        centred = (column - shift) / scale  # what rounding has left of x
+        centred = centred - np.average(centred, weights=weights)
+        expected = centred / np.sqrt(np.average(centred**2, weights=weights))
+        assert_allclose(np.abs(Q[:, 1]), np.abs(expected), rtol=1e-6, atol=1e-6 * (1 + abs(shift) / scale / 1e9))
+
+    def test_without_an_intercept_nothing_is_centred(self, weights: np.ndarray | None) -> None:
+        X = 100 + RNG.normal(size=(N, 2))
+        Q, B = orthonormal_columns(X, weights)
+        assert_allclose(Q @ B, X, rtol=1e-12)
+        assert_allclose(np.triu(B), B)
+        assert_allclose(gram(Q, weights), np.eye(2), atol=1e-10)
+
+    def test_a_constant_that_is_not_the_first_column(self, weights: np.ndarray | None) -> None:
+        X = np.column_stack([1e9 + RNG.normal(size=N), np.full(N, -7.0)])
+        Q, B = orthonormal_columns(X, weights)
+        assert_allclose(gram(Q, weights), np.eye(2), atol=1e-12)
+        assert_allclose(Q @ B, X, rtol=1e-14)
+
+    def test_no_columns(self) -> None:
+        Q, B = orthonormal_columns(np.zeros((N, 0)), None)
+        assert Q.shape == (N, 0) and B.shape == (0, 0)
+
+
+class TestTermColumns:
+    @pytest.mark.parametrize(("scale", "shift"), SCALES[:6])
+    @pytest.mark.parametrize("rotate", [True, False])
+    def test_exact(self, weights: np.ndarray | None, scale: float, shift: float, rotate: bool) -> None:
+        C = np.column_stack([np.ones(N), shift + scale * RNG.normal(size=N), RNG.normal(size=N)])
+        before = C.copy()
+        working, L = term_coordinates(C, weights, rotate)
+        assert_array_equal(L, np.tril(L))
+        assert (np.diag(L) > 0).all()
+        assert (np.abs(working @ L - C) <= 1e-13 * (np.abs(working) @ np.abs(L))).all()
+        assert_array_equal(C, before)
+        squares = np.diag(gram(working, weights))
+        assert_allclose(squares, 1, rtol=1e-12)
+        if rotate:
+            assert_allclose(gram(working, weights), np.eye(3), atol=1e-6 if shift else 1e-12)
+        else:
+            assert_array_equal(L, np.diag(np.diag(L)))
+
+    def test_an_intercept_stays_one_number(self, weights: np.ndarray | None) -> None:
+        column = np.broadcast_to(1.0, (N, 1))
+        working, L = term_coordinates(column, weights, True)
+        assert working.shape == (N, 1) and working.strides[0] == 0
+        assert_allclose(gram(working, weights), [[1]])
+        assert_allclose(working @ L, column)
+
+    def test_dependent_columns_are_only_scaled(self) -> None:
+        x = RNG.normal(size=N)
+        working, L = term_coordinates(np.column_stack([x, 2 * x, np.zeros(N)]), None, True)
+        assert_array_equal(L, np.diag(np.diag(L)))
+        assert_allclose(working @ L, np.column_stack([x, 2 * x, np.zeros(N)]))
+        assert_allclose(np.diag(gram(working, None)), [1, 1, 0])
+
+    def test_more_columns_than_rows(self) -> None:
+        C = RNG.normal(size=(2, 3))
+        working, L = term_coordinates(C, None, True)
+        assert_allclose(working @ L, C)
+
+
+def example(weights: np.ndarray | None = None) -> tuple[WorkingDesign, list]:
+    x, z = 3 + RNG.normal(size=N), RNG.normal(size=N)
+    terms = [
+        make_term(GROUP, np.column_stack([np.ones(N), x]), "g"),
+        make_term(GROUP % 3, None, "h"),
+        make_term(GROUP, np.column_stack([z, x]), "g", correlated=False),
+    ]
+    return working_design(np.column_stack([np.ones(N), x]), terms, weights), terms
+
+
+class TestDesign:
+    def test_terms_of_one_factor_are_one_block(self, weights: np.ndarray | None) -> None:
+        design, terms = example(weights)
+        assert [block.group for block in design.blocks] == ["g", "h"]
+        assert [block.terms for block in design.blocks] == [(0, 2), (1,)]
+        assert design.blocks[0].columns.shape == (N, 4)
+        maps = design.coordinates.term_maps
+        assert_allclose(design.blocks[0].columns[:, :2] @ maps[0], terms[0].columns, rtol=1e-12)
+        assert_allclose(design.blocks[0].columns[:, 2:] @ maps[2], terms[2].columns, rtol=1e-12)
+        assert_array_equal(design.blocks[1].codes, GROUP % 3)
+        assert (design.blocks[0].n_levels, design.blocks[1].n_levels) == (6, 3)
+
+    def test_templates_map_as_columns_do(self) -> None:
+        """C λ = C_working λ_working for every θ."""
+        design, terms = example()
+        T = theta_maps(design.coordinates.term_maps, terms)
+        theta = RNG.normal(size=3 + 1 + 2)
+        working, start = T @ theta, 0
+        for term, L in zip(terms, design.coordinates.term_maps, strict=True):
+            part = slice(start, start + term.structure.n_theta)
+            assert_allclose(term.structure.template(working[part]), L @ term.structure.template(theta[part]))
+            start = part.stop
+
+
+class TestResponse:
+    @pytest.mark.parametrize("shift", [0.0, 1e9])
+    @pytest.mark.parametrize("scale", [1.0, 1e-8, 1e8])
+    def test_residual_of_unit_mean_square(self, weights: np.ndarray | None, shift: float, scale: float) -> None:
+        design, _ = example(weights)
+        y = shift + scale * RNG.normal(size=N)
+        before = y.copy()
+        working, coordinates = working_response(y, design)
+        assert_allclose(gram(working[:, None], weights), [[1]])
+        w = np.ones(N) if weights is None else weights
+        assert_allclose(design.X.T @ (w * working) / N, 0, atol=1e-14)
+        # start belongs to the user's X = Q B
+        X = design.X @ design.coordinates.fixed_map
+        assert_allclose(X @ coordinates.start + coordinates.scale * working, y, rtol=1e-13, atol=1e-13 * scale)
+        assert not coordinates.exact
+        assert_array_equal(y, before)
+
+    def test_without_fixed_effects(self) -> None:
+        design = working_design(np.zeros((N, 0)), [make_term(GROUP)], None)
+        y = 5 + RNG.normal(size=N)
+        working, coordinates = working_response(y, design)
+        assert_allclose(coordinates.scale * working, y)
+        assert coordinates.start.shape == (0,)
+
+    @pytest.mark.parametrize("shift", [0.0, 3.0, 1e9])
+    @pytest.mark.parametrize("scale", [1.0, 1e-8, 1e8])
+    def test_a_response_in_the_span_of_x_is_exact(
+        self, weights: np.ndarray | None, shift: float, scale: float
+    ) -> None:
+        design, _ = example(weights)
+        X = design.X @ design.coordinates.fixed_map
+        y = scale * (shift + 2 * X[:, 1])
+        _, coordinates = working_response(y, design)
+        assert coordinates.exact
+        assert_allclose(X @ coordinates.start, y, rtol=1e-12)
+
+    def test_noise_of_one_in_a_million_is_not_exact(self) -> None:
+        design, _ = example()
+        X = design.X @ design.coordinates.fixed_map
+        _, coordinates = working_response(1e9 + 2 * X[:, 1] + 1e-4 * RNG.normal(size=N), design)
+        assert not coordinates.exact
+
+
+class TestRedundantTerms:
+    X = np.ones((N, 1))
+
+    def terms(self, *columns_and_kind: tuple[list[np.ndarray], bool], groups: str = "gggg") -> tuple[int, ...]:
+        made = [
+            make_term(GROUP, np.column_stack(columns), group, correlated)
+            for (columns, correlated), group in zip(columns_and_kind, groups, strict=False)
+        ]
+        return redundant_terms(working_design(self.X, made, WEIGHTS), made)
+
+    one, x, z = np.ones(N), RNG.normal(size=N), RNG.normal(size=N)
+
+    def test_an_intercept_twice(self) -> None:
+        assert self.terms(([self.one], True), ([self.one, self.x], True)) == (0, 1)
+
+    def test_the_intercept_twice_in_disguise(self) -> None:
+        dummies = [(GROUP % 2 == i).astype(float) for i in range(2)]
+        assert self.terms(([self.one], True), (dummies, True)) == (0, 1)
+
+    def test_independent_columns(self) -> None:
+        assert self.terms(([self.one], True), ([self.x], True)) == ()
+        assert self.terms(([self.one, self.x], False), ([self.z], True)) == ()
+
+    def test_overlapping_spans_without_the_same_variances(self) -> None:
+        """1 and 1 + x have different squares: their variances can be told apart."""
+        assert self.terms(([self.one], True), ([self.one + self.x], True)) == ()
+        assert self.terms(([self.one], True), ([self.x], True), ([self.one + self.x], True)) == ()
+
+    def test_other_factors_do_not_count(self) -> None:
+        assert self.terms(([self.one], True), ([self.one], True), groups="gh") == ()

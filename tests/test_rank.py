@@ -1,0 +1,75 @@
+"""Columns that later ones are dropped for, on any scale and from any origin."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from lmmsparse.rank import independent_columns
+
+
+@pytest.fixture
+def X() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return np.column_stack([np.ones(40), rng.normal(size=(40, 3))])
+
+
+def test_independent_columns_are_all_kept(X: np.ndarray) -> None:
+    assert_array_equal(independent_columns(X), [0, 1, 2, 3])
+
+
+def test_the_later_column_is_dropped(X: np.ndarray) -> None:
+    aliased = np.column_stack([X[:, :2], 3 * X[:, 1] - 2, X[:, 2], X[:, 0] + X[:, 2], X[:, 3]])
+    assert_array_equal(independent_columns(aliased), [0, 1, 3, 5])
+
+
+def test_zeros_and_repeated_constants_are_dropped(X: np.ndarray) -> None:
+    columns = np.column_stack([np.zeros(40), X[:, 0], np.full(40, 7.0), X[:, 1]])
+    assert_array_equal(independent_columns(columns), [1, 3])
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-6, 1e6, 1e12, 1e-300, 1e300])
+def test_units_do_not_matter(X: np.ndarray, scale: float) -> None:
+    scaled = np.column_stack([X, X[:, 1] - X[:, 2]])
+    scaled[:, 2] *= scale
+    assert_array_equal(independent_columns(scaled), [0, 1, 2, 3])
+
+
+def test_a_year_and_its_powers_are_not_a_constant() -> None:
+    year = np.tile(np.arange(2001.0, 2021.0), 3)
+    powers = np.column_stack([np.ones(60), year, year**2])
+    assert_array_equal(independent_columns(powers), [0, 1, 2])
+    assert_array_equal(independent_columns(np.column_stack([powers, 2 * year - 5])), [0, 1, 2])
+
+
+def test_an_origin_of_a_thousand_million_does_not_hide_a_slope(X: np.ndarray) -> None:
+    shifted = np.column_stack([X[:, 0], X[:, 1] + 1e9])
+    assert_array_equal(independent_columns(shifted), [0, 1])
+    # ... and the rounding errors of such a column are no slope
+    assert_array_equal(independent_columns(np.column_stack([shifted, shifted[:, 1] / 3])), [0, 1])
+
+
+def test_more_columns_than_rows() -> None:
+    wide = np.random.default_rng(1).normal(size=(3, 5))
+    assert_array_equal(independent_columns(wide), [0, 1, 2])
+
+
+def test_no_columns_or_no_rows() -> None:
+    assert len(independent_columns(np.zeros((5, 0)))) == 0
+    assert len(independent_columns(np.zeros((0, 2)))) == 0
+
+
+def test_weights_take_part(X: np.ndarray) -> None:
+    weights = np.full(40, 1e-18)
+    weights[:20] = 1.0
+    half = np.concatenate([X[:20, 1], X[20:, 2]])  # the same as column 1 where there is weight
+    columns = np.column_stack([X[:, :2], half])
+    assert_array_equal(independent_columns(columns), [0, 1, 2])
+    assert_array_equal(independent_columns(columns, weights), [0, 1])
+
+
+def test_the_input_is_not_changed(X: np.ndarray) -> None:
+    before = X.copy()
+    independent_columns(X, np.linspace(1, 2, 40))
+    assert_array_equal(X, before)
