@@ -6,7 +6,7 @@ READY_TEST := $(VENV)/.ready-test
 RECIPES := pyproject.toml meson.build lmmsparse/meson.build scripts/bootstrap.sh scripts/system.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint references datasets clean
+.PHONY: help demo test lint benchmark references datasets clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ test: $(READY_TEST) ## style, types and tests, with all the set-up that they nee
 
 lint: $(READY_TEST) ## style and types only
 	@VENV=$(VENV) scripts/check.sh style types
+
+benchmark: $(READY_RUN) ## seconds, evaluations and peak memory, beside lme4 where R has it
+	@$(VENV)/bin/python -m benchmarks
 
 references: ## lme4's answers for the tests, computed again (needs R with lme4, lmerTest, pbkrtest, jsonlite)
 	Rscript tests/references/reference.R tests/references

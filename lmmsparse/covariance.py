@@ -63,9 +63,9 @@ class CovarianceStructure(ABC):
         return np.where(rows == columns, 0.0, -np.inf)
 
     def names(self, group: str, columns: Sequence[str]) -> tuple[str, ...]:
-        """Names as lme4 writes them: ``g.x`` on the diagonal, ``g.x.z`` below it (column, then row)."""
+        """Names as lme4 writes them: ``g.x`` on the diagonal, ``g.z.x`` below it (row, then column)."""
         return tuple(
-            f"{group}.{columns[i]}" if i == j else f"{group}.{columns[j]}.{columns[i]}"
+            f"{group}.{columns[i]}" if i == j else f"{group}.{columns[i]}.{columns[j]}"
             for i, j in zip(*self.entries, strict=True)
         )
 

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lmmsparse.covariance import canonical_template
 from lmmsparse.estimates import Estimates
 from lmmsparse.leverage import conditional_covariances
 from lmmsparse.objective import Objective
 from lmmsparse.output import to_library
 from lmmsparse.terms import RandomTerm
+from lmmsparse.varcorr import TermCovariance
 
 Float = NDArray[np.float64]
 
@@ -26,10 +28,23 @@ def terms_by_group(terms: Sequence[RandomTerm]) -> dict[str, list[int]]:
     return members
 
 
-def working_template(objective: Objective, estimates: Estimates, t: int) -> Float:
-    """λ of term t in working coordinates, (k, k)."""
-    g, where = objective.working.columns[t]
-    return estimates.solution.templates[g][where, where]
+def term_covariances(terms: Sequence[RandomTerm], estimates: Estimates) -> tuple[TermCovariance, ...]:
+    """Covariance matrix σ²λλᵀ of every term."""
+    return tuple(
+        TermCovariance(term.group, term.names, estimates.sigma**2 * lam @ lam.T, term.structure.rotates)
+        for term, lam in zip(terms, estimates.templates, strict=True)
+    )
+
+
+def smallest_spread(terms: Sequence[RandomTerm], objective: Objective, estimates: Estimates) -> float:
+    """Smallest diagonal entry of a working template: a standard deviation over σ̂ that no unit of the data changes."""
+    smallest = np.inf
+    for t, term in enumerate(terms):
+        g, where = objective.working.columns[t]
+        lam = estimates.solution.templates[g][where, where]
+        diagonal = np.diag(canonical_template(lam) if term.structure.rotates else lam)
+        smallest = min(smallest, float(np.abs(diagonal).min()))
+    return smallest
 
 
 def mode_frames(terms: Sequence[RandomTerm], modes: Sequence[Float], library: str) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lmmsparse.call import Call
 from lmmsparse.checks import check_varies
 from lmmsparse.control import Control, as_control
 from lmmsparse.errors import ArgumentError, NoFixedEffectsWarning
 from lmmsparse.formula import parse_formula
 from lmmsparse.frame import build_model_frame, open_table
-from lmmsparse.model import Call, LinearMixedModel, fitted_model
+from lmmsparse.model import LinearMixedModel, fitted_model
 from lmmsparse.objective import make_objective
 from lmmsparse.optimize import Evaluation
 from lmmsparse.terms import random_terms

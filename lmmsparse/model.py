@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,18 +10,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from lmmsparse.call import Call
 from lmmsparse.checks import check_response
 from lmmsparse.control import Control
-from lmmsparse.coordinates import redundant_terms
-from lmmsparse.covariance import canonical_template
-from lmmsparse.effects import coefficient_frames, mode_covariances, mode_frames, working_template
+from lmmsparse.effects import (
+    coefficient_frames,
+    mode_covariances,
+    mode_frames,
+    smallest_spread,
+    term_covariances,
+)
 from lmmsparse.errors import (
     ArgumentError,
-    ConvergenceWarning,
-    IdentifiabilityWarning,
     NewDataError,
-    PerfectFitWarning,
-    SingularFitWarning,
 )
 from lmmsparse.estimates import Estimates
 from lmmsparse.extract import Parts, extract
@@ -34,34 +34,12 @@ from lmmsparse.predict import predict_new, predict_rows
 from lmmsparse.simulate import draw_responses
 from lmmsparse.summary import Summary
 from lmmsparse.terms import RandomTerm
-from lmmsparse.varcorr import TermCovariance, VarCorr
+from lmmsparse.varcorr import VarCorr
+from lmmsparse.verdict import warn_of
 
 Float = NDArray[np.float64]
 
 RESIDUALS = ("response", "pearson", "scaled")
-
-
-@dataclass(frozen=True)
-class Call:
-    """What a fit was called with, as far as a reader of its summary wants to know.
-
-    Attributes
-    ----------
-    data : str or None
-        ``data.attrs["name"]``; packaged data sets have it.
-    weights, offset, subset : str or None
-        Column names, or ``"(array)"``.
-    """
-
-    data: str | None
-    weights: str | None
-    offset: str | None
-    subset: str | None
-
-    @property
-    def has_offset(self) -> bool:
-        """An offset was given as an argument, so that new rows need one as well."""
-        return self.offset is not None
 
 
 @dataclass(frozen=True, repr=False)
@@ -138,11 +116,7 @@ class LinearMixedModel:
     @cached_property
     def varcorr(self) -> VarCorr:
         """Standard deviations and correlations of the random effects."""
-        parts = [
-            TermCovariance(term.group, term.names, self.sigma**2 * lam @ lam.T, term.structure.rotates)
-            for term, lam in zip(self.terms, self.estimates.templates, strict=True)
-        ]
-        return VarCorr(tuple(parts), self.sigma)
+        return VarCorr(term_covariances(self.terms, self.estimates), self.sigma)
 
     def ranef(self, cond_var: bool = False) -> dict[str, Any]:
         """Conditional modes of the random effects.
@@ -234,12 +208,7 @@ class LinearMixedModel:
         tol : float
             Smallest relative standard deviation (in units of the residual one, for columns of unit mean square).
         """
-        for t, term in enumerate(self.terms):
-            lam = working_template(self.objective, self.estimates, t)
-            diagonal = np.diag(canonical_template(lam) if term.structure.rotates else lam)
-            if (np.abs(diagonal) < tol).any():
-                return True
-        return False
+        return smallest_spread(self.terms, self.objective, self.estimates) < tol
 
     # -- values ---------------------------------------------------------------------------------------------
 
@@ -439,20 +408,5 @@ def fitted_model(
         max_evaluations=control.max_evaluations,
         watch=watch,
     )
-    model = LinearMixedModel(frame, terms, objective, estimates, info, control, call)
-    if estimates.perfect:
-        warnings.warn(info.message, PerfectFitWarning, stacklevel=3)
-    elif not info.converged:
-        warnings.warn(info.message, ConvergenceWarning, stacklevel=3)
-    elif estimates.singular:
-        warnings.warn(info.message.removeprefix("converged: "), SingularFitWarning, stacklevel=3)
-    redundant = redundant_terms(objective.design, terms)
-    names = info.flat or tuple(name for t in redundant for name in terms[t].theta_names)
-    if names:
-        warnings.warn(
-            f"the data cannot tell apart {', '.join(names)}: theta is not identified, "
-            "although the fitted values and the criterion are",
-            IdentifiabilityWarning,
-            stacklevel=3,
-        )
-    return model
+    warn_of(estimates, info, objective, stacklevel=4)
+    return LinearMixedModel(frame, terms, objective, estimates, info, control, call)

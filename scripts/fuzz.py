@@ -186,7 +186,7 @@ def search_faults(model: LinearMixedModel, warned: bool, rng: np.random.Generato
     lower = [other for other in found if criterion - other.criterion > tolerance]
     if lower:
         best = min(lower, key=lambda other: other.criterion)
-        kind = "search stopped early" if any(other.start == "the fit" for other in lower) else "other minimum"
+        kind = "stopped early" if warned else "lower elsewhere"
         detail = f"criterion {criterion:.10g} is {criterion - best.criterion:.3g} above a search from {best.start}"
         yield Fault(kind, detail)
     elif warned:

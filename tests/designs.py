@@ -167,7 +167,7 @@ TERMS = st.lists(st.tuples(st.integers(1, 3), st.booleans()), min_size=1, max_si
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Any layout, order of terms, vector-valued and diagonal terms, several terms of a factor, weights, p, ML or REML."""
+    """Any layout and order of terms, with vector-valued, diagonal and several terms of a factor; weights, p, criterion."""
     case = make_case(
         draw(st.sampled_from(LAYOUTS)),
         [draw(TERMS) for _ in range(3)],
@@ -181,7 +181,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 @st.composite
 def cases_with_theta(draw: st.DrawFn, *, boundary: bool = False) -> tuple[Case, Float]:
-    """A case and a θ of either sign, whose diagonal entries are at least 0.1 in size, or with ``boundary`` some of them zero."""
+    """A case and a θ of either sign: diagonal entries are at least 0.1 in size, some of them zero with ``boundary``."""
     case = draw(cases())
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     theta, start = rng.uniform(-1.0, 1.0, size=case.n_theta), 0

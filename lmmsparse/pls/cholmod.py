@@ -44,12 +44,18 @@ class SparseCholesky:
         self._cholmod = load_cholmod()
         self._modern = hasattr(self._cholmod, "CholeskyFactor")
         matrix = csc_matrix(pattern)
+        overflow = self._cholmod.CholmodOverflowError if self._modern else self._cholmod.CholmodTooLargeError
+        try:
+            self._symbolic = self._analyse(matrix, "auto")
+        except overflow:  # supernodes count entries in 32 bits; the order alone still tells what the factor would need
+            self._symbolic = self._analyse(matrix, "simplicial")
+        permutation = self._symbolic.perm if self._modern else self._symbolic.P()
+        self.permutation = np.array(permutation, dtype=np.int64)
+
+    def _analyse(self, matrix: csc_matrix, mode: str) -> Any:
         if self._modern:
-            self._symbolic = self._cholmod.CholeskyFactor(matrix, lower=True)
-            self.permutation = np.array(self._symbolic.perm, dtype=np.int64)
-        else:
-            self._symbolic = self._cholmod.analyze(matrix, mode="auto")
-            self.permutation = np.array(self._symbolic.P(), dtype=np.int64)
+            return self._cholmod.CholeskyFactor(matrix, lower=True, supernodal_mode=mode)
+        return self._cholmod.analyze(matrix, mode=mode)
 
     def factorize(self, matrix: csc_array) -> csc_array:
         """Lower triangular L (csc, in permuted order) of a matrix with the analysed pattern."""

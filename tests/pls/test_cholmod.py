@@ -34,7 +34,7 @@ def module_of_the_second_generation() -> ModuleType:
         pass
 
     class CholeskyFactor:
-        def __init__(self, A: csc_array, *, lower: bool = True) -> None:
+        def __init__(self, A: csc_array, *, lower: bool = True, supernodal_mode: str | None = None) -> None:
             assert lower
             self.pattern = (A.indptr.copy(), A.indices.copy())
             self.perm = np.arange(A.shape[0])[::-1]
@@ -103,8 +103,14 @@ def test_zeros_in_the_analysed_pattern_are_values_like_any_other(generation: str
     S = symmetric_pattern("dense", 30)
     cholesky = SparseCholesky(as_lower(S))
     lower = as_lower(S)
-    diagonal = csc_array((np.where(lower.indices == np.repeat(np.arange(30), np.diff(lower.indptr)), 4.0, 0.0),
-                          lower.indices, lower.indptr), shape=(30, 30))
+    diagonal = csc_array(
+        (
+            np.where(lower.indices == np.repeat(np.arange(30), np.diff(lower.indptr)), 4.0, 0.0),
+            lower.indices,
+            lower.indptr,
+        ),
+        shape=(30, 30),
+    )
     assert diagonal.nnz == lower.nnz
     assert_allclose(cholesky.factorize(diagonal).toarray(), 2 * np.eye(30))
     M = definite(S, 3)

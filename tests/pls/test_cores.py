@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -194,14 +195,22 @@ class TestWithoutScikitSparse:
 
 
 @needs_cholmod
-def test_more_entries_than_cholmod_can_count_is_a_matter_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_entries_than_cholmod_can_count_are_a_matter_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """CHOLMOD's analysis of a supernodal factor stops where 32-bit integers overflow."""
     cholmod = pytest.importorskip("sksparse.cholmod")
-    name = "CholmodTooLargeError" if hasattr(cholmod, "CholmodTooLargeError") else "CholmodOverflowError"
+    modern = hasattr(cholmod, "CholeskyFactor")
+    name, error = ("CholeskyFactor", "CholmodOverflowError") if modern else ("analyze", "CholmodTooLargeError")
+    analyse = getattr(cholmod, name)
 
-    def too_large(*_: object, **__: object) -> None:
-        raise getattr(cholmod, name)("problem too large")
+    def too_large(*arguments: Any, **options: Any) -> Any:
+        if "simplicial" in options.values():
+            return analyse(*arguments, **options)
+        raise getattr(cholmod, error)("problem too large")
 
-    monkeypatch.setattr(cholmod, "CholeskyFactor" if hasattr(cholmod, "CholeskyFactor") else "analyze", too_large)
+    monkeypatch.setattr(cholmod, name, too_large)
+    problem = big()
+    rng = np.random.default_rng(0)
+    pairs = np.sort(np.stack([rng.choice(2000, size=2, replace=False) for _ in range(6000)]), axis=1)
+    problem.leaves = [(np.arange(0, 12_001, 2, dtype=np.int32), pairs.ravel().astype(np.int32))]
     with pytest.raises(MemoryLimitError, match="bytes"):
-        big().choose(limit=1e7)
+        problem.choose(limit=5e6)

@@ -111,8 +111,14 @@ def test_products_that_cancel_exactly() -> None:
     case = make_case("crossed", [[(2, True)], [(2, True)]], n=48)
     columns = np.column_stack([np.ones(48), sign])
     terms = tuple(
-        type(term)(**{**vars(term), "codes": codes.astype(np.int32), "levels": term.levels[: codes.max() + 1],
-                      "columns": columns})
+        type(term)(
+            **{
+                **vars(term),
+                "codes": codes.astype(np.int32),
+                "levels": term.levels[: codes.max() + 1],
+                "columns": columns,
+            }
+        )
         for term, codes in zip(case.terms, (a, b), strict=True)
     )
     balanced = Case(rng.normal(size=48), columns, terms)

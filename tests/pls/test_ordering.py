@@ -9,7 +9,18 @@ from scipy.sparse import csc_array
 
 from lmmsparse.pls.ordering import Supernodes, amalgamate, permuted_lower, supernodes
 
-SHAPES = ("random", "sparser", "path", "path backwards", "star", "star backwards", "arrow", "dense", "diagonal", "blocks")
+SHAPES = (
+    "random",
+    "sparser",
+    "path",
+    "path backwards",
+    "star",
+    "star backwards",
+    "arrow",
+    "dense",
+    "diagonal",
+    "blocks",
+)
 
 
 def symmetric_pattern(shape: str, n: int, seed: int = 0) -> np.ndarray:

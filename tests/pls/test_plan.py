@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def test_the_largest_of_crossed_factors_is_peeled() -> None:
 
 
 def test_pupils_change_teachers_but_not_schools() -> None:
-    """Teachers in schools: pupils and schools are peeled, teachers are the core; with moving pupils, schools are core."""
+    """Teachers in schools are the core, pupils and schools are peeled; schools are core as well when pupils move."""
     rng = np.random.default_rng(0)
     teacher = np.concatenate([np.arange(12), rng.integers(12, size=108)])
     school = teacher % 3
@@ -137,7 +137,7 @@ def test_no_fill_is_missed(case: Case) -> None:
     assert isinstance(matrix, SparseCore)
     filled = S[first:, first:].copy()
     for part in plan.peeled:
-        for start, end in zip(part.indptr[:-1], part.indptr[1:], strict=True):
+        for start, end in pairwise(part.indptr):
             filled[np.ix_(part.rows[start:end], part.rows[start:end])] = True
     assert_array_equal(matrix.pattern.toarray() != 0, np.tril(filled))
     order = matrix.cholesky.permutation

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -27,7 +29,7 @@ def test_core_pattern_holds_a_clique_for_every_leaf_and_nothing_else(seed: int) 
     expected = np.zeros((size, size), dtype=bool)
     expected[own] = True
     for indptr, rows in leaves:
-        for start, end in zip(indptr[:-1], indptr[1:], strict=True):
+        for start, end in pairwise(indptr):
             expected[np.ix_(rows[start:end], rows[start:end])] = True
     pattern = core_pattern(size, *own, leaves)
     assert_array_equal(pattern.toarray() != 0, np.tril(expected | expected.T))

@@ -1,0 +1,36 @@
+"""What a reader of a fit must know, said once, as warnings with classes."""
+
+from __future__ import annotations
+
+import warnings
+
+from lmmsparse.coordinates import redundant_terms
+from lmmsparse.errors import ConvergenceWarning, IdentifiabilityWarning, PerfectFitWarning, SingularFitWarning
+from lmmsparse.estimates import Estimates
+from lmmsparse.fitting import OptInfo
+from lmmsparse.objective import Objective
+
+
+def warn_of(estimates: Estimates, info: OptInfo, objective: Objective, stacklevel: int) -> None:
+    """Warn when a fit is perfect, not converged or singular, and when θ is not identified.
+
+    Parameters
+    ----------
+    stacklevel : int
+        Of `warnings.warn`: where the warning is to appear to come from.
+    """
+    if estimates.perfect:
+        warnings.warn(info.message, PerfectFitWarning, stacklevel=stacklevel)
+    elif not info.converged:
+        warnings.warn(info.message, ConvergenceWarning, stacklevel=stacklevel)
+    elif estimates.singular:
+        warnings.warn(info.message.removeprefix("converged: "), SingularFitWarning, stacklevel=stacklevel)
+    redundant = redundant_terms(objective.design, objective.terms)
+    names = info.flat or tuple(name for t in redundant for name in objective.terms[t].theta_names)
+    if names:
+        warnings.warn(
+            f"the data cannot tell apart {', '.join(names)}: theta is not identified, "
+            "although the fitted values and the criterion are",
+            IdentifiabilityWarning,
+            stacklevel=stacklevel,
+        )

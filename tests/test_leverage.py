@@ -1,0 +1,121 @@
+"""Hat values and conditional covariances against matrices written out."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from numpy.testing import assert_allclose
+
+from lmmsparse.leverage import conditional_covariances, inverse_pairs, leverages
+from tests.designs import Case, Float, cases_with_theta, generated, make_case, needs_cholmod, sparse_cores
+from tests.oracle import Oracle
+
+
+def assert_leverages(case: Case, theta: Float) -> None:
+    objective = case.objective()
+    solution = objective.working.solve(objective.to_working(theta))
+    found = leverages(objective.working, objective.design, solution)
+    assert_allclose(found, np.diag(case.oracle(theta).hat), rtol=1e-8, atol=1e-10)
+    assert objective.design.X.shape == case.X.shape
+
+
+@generated
+@given(cases_with_theta())
+def test_leverages(drawn: tuple[Case, Float]) -> None:
+    assert_leverages(*drawn)
+
+
+@needs_cholmod
+@generated
+@given(cases_with_theta())
+def test_leverages_with_a_sparse_core(drawn: tuple[Case, Float]) -> None:
+    with sparse_cores():
+        assert_leverages(*drawn)
+
+
+@generated
+@given(cases_with_theta(boundary=True))
+def test_leverages_with_empty_variances(drawn: tuple[Case, Float]) -> None:
+    assert_leverages(*drawn)
+
+
+def test_without_random_effects_they_are_those_of_least_squares() -> None:
+    case = make_case("crossed", [[(1, True)], [(1, True)]], p=3)
+    objective = case.objective()
+    found = leverages(objective.working, objective.design, objective.working.solve(np.zeros(2)))
+    Q, _ = np.linalg.qr(case.X)
+    assert_allclose(found, (Q**2).sum(axis=1), rtol=1e-10)
+
+
+@generated
+@given(cases_with_theta())
+def test_conditional_covariances(drawn: tuple[Case, Float]) -> None:
+    """Λ C Λᵀ of every level does not depend on the coordinates that C is computed in."""
+    case, theta = drawn
+    objective, oracle = case.objective(), case.oracle(theta)
+    solution = objective.working.solve(objective.to_working(theta))
+    blocks = conditional_covariances(objective.working, solution)
+    effects = oracle.Lambda @ oracle.conditional_covariance @ oracle.Lambda.T
+    start = 0
+    for t, term in enumerate(case.terms):
+        q, k = len(term.levels), term.columns.shape[1]
+        g, where = objective.working.columns[t]
+        to_user = np.linalg.solve(objective.design.coordinates.term_maps[t], solution.templates[g][where, where])
+        for level in range(q):
+            here = slice(start + level * k, start + (level + 1) * k)
+            found = to_user.T @ np.linalg.inv(to_user @ to_user.T) @ to_user  # identity: λ is square
+            assert_allclose(found, np.eye(k), atol=1e-6)
+            assert_allclose(
+                to_user @ blocks[g][level][where, where] @ to_user.T, effects[here, here], rtol=1e-7, atol=1e-9
+            )
+        start += q * k
+
+
+def pairs_by_hand(oracle: Oracle, case: Case, g: int, h: int) -> Float:
+    C = oracle.conditional_covariance
+    sizes = [len(t.levels) * t.columns.shape[1] for t in case.terms]
+    starts = np.cumsum([0, *sizes])
+    K_g, K_h = (case.terms[i].columns.shape[1] for i in (g, h))
+    rows = starts[g] + case.terms[g].codes[:, None] * K_g + np.arange(K_g)
+    columns = starts[h] + case.terms[h].codes[:, None] * K_h + np.arange(K_h)
+    return C[rows[:, :, None], columns[:, None, :]]
+
+
+def assert_pairs(case: Case) -> None:
+    """In working coordinates: the oracle gets the working columns."""
+    objective = case.objective()
+    rng = np.random.default_rng(0)
+    theta = rng.uniform(0.2, 1.0, size=case.n_theta)
+    solution = objective.working.solve(theta)
+    inverse = solution.factor.selected_inverse()
+    design = objective.design
+    terms = tuple(
+        type(term)(**{**vars(term), "columns": np.array(block.columns)})
+        for term, block in zip(case.terms, design.blocks, strict=True)
+    )
+    oracle = Case(case.y, design.X, terms, case.weights, case.reml).oracle(theta)
+    for g in range(len(terms)):
+        for h in range(len(terms)):
+            if g != h:
+                codes = (design.blocks[g].codes, design.blocks[h].codes)
+                found = inverse_pairs(objective.plan, inverse, (g, h), codes)
+                assert_allclose(found, pairs_by_hand(oracle, case, g, h), rtol=1e-8, atol=1e-11)
+
+
+def test_pairs_within_and_between_peeled_factors_and_core() -> None:
+    """a in b, both peeled; c and d in the core: all kinds of pairs, in both orders."""
+    case = make_case("nested and crossed", [[(2, True)], [(1, True)], [(2, False)]], weighted=True)
+    extra = make_case("crossed", [[(1, True)], [(3, True)]], seed=4).terms[1]
+    wide = type(case)(case.y, case.X, (*case.terms, type(extra)(**{**vars(extra), "group": "d"})), case.weights)
+    for order in ((0, 1, 2, 3), (3, 1, 2, 0), (2, 3, 1, 0)):
+        ordered = type(case)(wide.y, wide.X, tuple(wide.terms[i] for i in order), wide.weights)
+        plan = ordered.objective().plan
+        assert len(plan.peeled) == 2 and len(plan.core.blocks) == 2
+        assert_pairs(ordered)
+
+
+@needs_cholmod
+def test_pairs_with_a_sparse_core() -> None:
+    with sparse_cores():
+        assert_pairs(make_case("nested and crossed", [[(2, True)], [(1, True)], [(2, False)]], weighted=True))
+        assert_pairs(make_case("three crossed", [[(1, True)], [(2, True)], [(1, True)]]))

@@ -1,0 +1,141 @@
+"""The public objective in the user's units against the textbook formulas and against differences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from numpy.testing import assert_allclose
+
+from lmmsparse.errors import ArgumentError
+from tests.designs import Case, Float, cases_with_theta, generated, make_case, needs_cholmod, sparse_cores
+
+
+def differences(case: Case, theta: Float, h: float = 1e-5) -> Float:
+    """Central differences of the oracle's criterion."""
+    steps = h * np.eye(len(theta))
+    return np.array([(case.oracle(theta + s).value - case.oracle(theta - s).value) / (2 * h) for s in steps])
+
+
+def assert_close(found: Float, expected: Float, tolerance: float) -> None:
+    assert_allclose(found, expected, rtol=tolerance, atol=tolerance * max(1.0, np.abs(expected).max()))
+
+
+@generated
+@given(cases_with_theta())
+def test_the_oracle_agrees_with_its_own_differences(drawn: tuple[Case, Float]) -> None:
+    case, theta = drawn
+    oracle = case.oracle(theta)
+    assert_close(oracle.gradient, differences(case, theta), 1e-6)
+    assert_allclose(oracle.V, np.diag(1 / oracle.w) + oracle.Z @ oracle.Lambda @ oracle.Lambda.T @ oracle.Z.T)
+
+
+@generated
+@given(cases_with_theta())
+def test_value_gradient_and_hessian(drawn: tuple[Case, Float]) -> None:
+    case, theta = drawn
+    objective, oracle = case.objective(), case.oracle(theta)
+    assert objective(theta) == pytest.approx(oracle.value, rel=1e-11)
+    assert_close(objective.gradient(theta), oracle.gradient, 1e-8)
+    assert_close(objective.gradient(theta), differences(case, theta), 1e-6)
+    assert_close(objective.hessian(theta), oracle.average_information + oracle.curvature, 1e-8)
+
+
+@needs_cholmod
+@generated
+@given(cases_with_theta())
+def test_a_sparse_core_gives_the_numbers_of_a_dense_one(drawn: tuple[Case, Float]) -> None:
+    case, theta = drawn
+    dense = case.objective()
+    with sparse_cores():
+        sparse = case.objective()
+    assert dense.plan.core.kind == "none" or (dense.plan.core.kind, sparse.plan.core.kind) == ("dense", "sparse")
+    assert sparse(theta) == pytest.approx(dense(theta), rel=1e-12)
+    assert_close(sparse.gradient(theta), dense.gradient(theta), 1e-10)
+    assert_close(sparse.hessian(theta), dense.hessian(theta), 1e-10)
+
+
+@generated
+@given(cases_with_theta(boundary=True))
+def test_at_empty_variances(drawn: tuple[Case, Float]) -> None:
+    case, theta = drawn
+    objective, oracle = case.objective(), case.oracle(theta)
+    assert objective(theta) == pytest.approx(oracle.value, rel=1e-11)
+    assert_close(objective.gradient(theta), oracle.gradient, 1e-4)
+    assert_close(objective.gradient(theta), differences(case, theta), 1e-4)
+
+
+@generated
+@given(cases_with_theta())
+def test_signs_of_columns_do_not_matter(drawn: tuple[Case, Float]) -> None:
+    case, theta = drawn
+    assert case.objective()(-theta) == pytest.approx(case.objective()(theta), rel=1e-12)
+
+
+def test_the_hessian_is_near_the_second_differences() -> None:
+    """Average information is the Hessian up to noise of the data: with many levels it is near it at the truth."""
+    case = make_case("crossed", [[(1, True)], [(1, True)]], n=48, seed=5)
+    rng = np.random.default_rng(0)
+    labels = [np.arange(3000) % 300, rng.integers(200, size=3000)]
+    effects = [0.8 * rng.normal(size=300), 0.5 * rng.normal(size=200)]
+    terms = tuple(
+        replace(term, codes=codes.astype(np.int32), levels=range(size), columns=np.ones((3000, 1)))
+        for term, codes, size in zip(case.terms, labels, (300, 200), strict=True)
+    )
+    y = effects[0][labels[0]] + effects[1][labels[1]] + rng.normal(size=3000)
+    objective = Case(y, np.ones((3000, 1)), terms).objective()
+    theta, h = np.array([0.8, 0.5]), 1e-5
+    second = np.array(
+        [(objective.gradient(theta + s) - objective.gradient(theta - s)) / (2 * h) for s in h * np.eye(2)]
+    )
+    assert_allclose(objective.hessian(theta), second, rtol=0.15, atol=0.05 * np.abs(second).max())
+
+
+def test_theta_is_checked() -> None:
+    objective = make_case("one", [[(2, True)]]).objective()
+    with pytest.raises(ArgumentError, match="3: a.c0, "):
+        objective([1.0, 2.0])
+    for bad in ([1.0, np.nan, 1.0], [1.0, np.inf, 1.0]):
+        with pytest.raises(ArgumentError, match="finite"):
+            objective(bad)
+        with pytest.raises(ArgumentError, match="finite"):
+            objective.gradient(bad)
+    assert objective((1, 0, 1)) == objective(np.array([[1.0, 0.0, 1.0]]))
+
+
+def test_names_and_bounds_of_all_terms() -> None:
+    objective = make_case("crossed", [[(2, True)], [(2, False), (1, True)]]).objective()
+    assert objective.theta_names == ("a.c0", "a.c1.c0", "a.c1", "b.c0", "b.c1", "b.c0")
+    assert_allclose(objective.lower_bounds, [0, -np.inf, 0, 0, 0, 0])
+
+
+@generated
+@given(cases_with_theta())
+def test_working_coordinates_and_back(drawn: tuple[Case, Float]) -> None:
+    case, theta = drawn
+    objective = case.objective()
+    working = objective.to_working(theta)
+    assert_allclose(objective.to_user(working), theta, rtol=1e-9, atol=1e-10)
+    assert objective.working.solve(working).value + objective.constant == pytest.approx(objective(theta), rel=1e-12)
+
+
+def test_another_response() -> None:
+    case = make_case("nested and crossed", [[(2, True)], [(1, True)], [(1, True)]], weighted=True)
+    other = 1e4 + 30 * np.random.default_rng(9).normal(size=48)
+    objective = case.objective()
+    theta = np.array([0.5, 0.1, 0.8, 1.0, 0.6])
+    before = objective(theta)
+    changed, fresh = objective.with_response(other), case.objective(y=other)
+    assert changed(theta) == pytest.approx(fresh(theta), rel=1e-12)
+    assert_close(changed.gradient(theta), fresh.gradient(theta), 1e-10)
+    assert objective(theta) == before
+
+
+def test_the_other_criterion() -> None:
+    case = make_case("crossed", [[(2, True)], [(1, True)]], p=3, weighted=True)
+    theta = np.array([0.5, 0.1, 0.8, 0.6])
+    objective = case.objective(reml=True)
+    assert objective.with_reml(False)(theta) == case.objective(reml=False)(theta)
+    assert objective.with_reml(False).with_reml(True)(theta) == objective(theta)

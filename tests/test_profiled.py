@@ -1,0 +1,160 @@
+"""Working objective against the textbook formulas, evaluated on the same working columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from numpy.testing import assert_allclose, assert_array_equal
+
+from lmmsparse.errors import FactorizationError, LmmError
+from lmmsparse.profiled import WorkingObjective
+from tests.designs import Case, Float, cases_with_theta, generated, make_case, make_term, needs_cholmod, sparse_cores
+from tests.oracle import Oracle
+
+
+def working_oracle(case: Case, theta: Float) -> tuple[WorkingObjective, Oracle]:
+    """The working objective, and the oracle for the model that it stands for."""
+    objective = case.objective()
+    design = objective.design
+    terms = []
+    for t, term in enumerate(case.terms):
+        g, where = objective.working.columns[t]
+        terms.append(make_term(term.codes, design.blocks[g].columns[:, where], term.group, term.structure.rotates))
+    X = design.X @ design.coordinates.fixed_map
+    y = (case.y - X @ objective.response.start) / objective.response.scale
+    model = Case(y, design.X, tuple(terms), case.weights, case.reml)
+    return objective.working, model.oracle(theta)
+
+
+def by_term(working: WorkingObjective, values: tuple[Float, ...]) -> Float:
+    """Vectors of grouping factors as one vector of terms."""
+    return np.concatenate([values[g][:, where].ravel() for g, where in working.columns])
+
+
+@generated
+@given(cases_with_theta())
+def test_solution(drawn: tuple[Case, Float]) -> None:
+    working, oracle = working_oracle(*drawn)
+    solution = working.solve(drawn[1])
+    assert solution.value == pytest.approx(oracle.value, rel=1e-11)
+    assert solution.pwrss == pytest.approx(oracle.r2, rel=1e-9)
+    assert solution.sigma2 == pytest.approx(oracle.sigma2, rel=1e-9)
+    assert_allclose(solution.beta, oracle.beta, rtol=1e-8, atol=1e-10)
+    assert_allclose(by_term(working, solution.u), oracle.u, rtol=1e-8, atol=1e-9)
+    assert_allclose(solution.fixed_factor @ solution.fixed_factor.T, oracle.information_of_beta, rtol=1e-9, atol=1e-9)
+    assert not solution.degenerate
+    assert_array_equal(solution.theta, drawn[1])
+
+
+def assert_derivatives(drawn: tuple[Case, Float], tolerance: float) -> None:
+    working, oracle = working_oracle(*drawn)
+    slopes = working.differentiate(working.solve_nearby(drawn[1]))
+    for found, expected in (
+        (slopes.gradient, oracle.gradient),
+        (slopes.information, oracle.average_information),
+        (slopes.curvature, oracle.curvature),
+    ):
+        assert_allclose(found, expected, rtol=tolerance, atol=tolerance * max(1.0, np.abs(expected).max()))
+    assert_allclose(slopes.information, slopes.information.T, rtol=1e-9, atol=1e-12 * np.abs(slopes.information).max())
+    assert np.linalg.eigvalsh(slopes.information)[0] >= -1e-9 * np.linalg.eigvalsh(slopes.information)[-1]
+
+
+@generated
+@given(cases_with_theta())
+def test_derivatives(drawn: tuple[Case, Float]) -> None:
+    assert_derivatives(drawn, 1e-8)
+
+
+@needs_cholmod
+@generated
+@given(cases_with_theta())
+def test_derivatives_with_a_sparse_core(drawn: tuple[Case, Float]) -> None:
+    with sparse_cores():
+        assert_derivatives(drawn, 1e-8)
+
+
+@generated
+@given(cases_with_theta(boundary=True))
+def test_derivatives_where_variances_are_empty(drawn: tuple[Case, Float]) -> None:
+    """λ is not invertible there; the score of its covariance is continuous."""
+    assert_derivatives(drawn, 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("k", "theta"),
+    [
+        (1, [0.0]),
+        (1, [1e-7]),
+        (2, [0, 0, 0]),
+        (2, [0.5, 0.5, 0]),
+        (2, [0, 0.5, 0.5]),
+        (2, [0, 0.5, 0]),
+        (2, [1e-7, 0.5, -1e-6]),
+        (3, [0, 0.5, 0.5, 0, 0.5, 0]),
+        (3, [0.5, 0.5, 0.5, 0, 0.5, 0]),
+        (3, [1e-3, 0.5, 0.5, 1e-4, 0.5, 1e-6]),
+    ],
+)
+def test_derivatives_of_singular_templates(k: int, theta: list[float]) -> None:
+    case = make_case("crossed", [[(k, True)], [(1, True)]], seed=3)
+    assert_derivatives((case, np.array([*theta, 0.7])), 1e-4)
+
+
+def test_the_gradient_is_zero_on_an_empty_column() -> None:
+    """The deviance is even in a column of λ, whatever the data say."""
+    working = make_case("one", [[(2, True)]], seed=1).objective().working
+    for theta in ([0.0, 0.0, 0.0], [0.8, 0.3, 0.0]):
+        gradient = working.differentiate(working.solve_nearby(np.array(theta))).gradient
+        assert_allclose(gradient[2], 0, atol=1e-12)
+
+
+def test_solving_nearby_keeps_theta_and_value() -> None:
+    working = make_case("crossed", [[(2, True)], [(1, True)]], seed=2).objective().working
+    theta = np.array([0.8, 0.3, 0.0, 0.0])
+    nearby = working.solve_nearby(theta)
+    assert_array_equal(nearby.theta, theta)
+    assert nearby.value == pytest.approx(working.solve(theta).value, rel=1e-9)
+    assert_array_equal(theta, [0.8, 0.3, 0.0, 0.0])
+
+
+def test_start_is_the_identity() -> None:
+    working = make_case("crossed", [[(2, True)], [(3, False)]]).objective().working
+    assert_array_equal(working.start(), [1, 0, 1, 1, 1, 1])
+    assert [t.tolist() for t in working.templates(working.start())] == [np.eye(2).tolist(), np.eye(3).tolist()]
+
+
+def test_terms_of_one_factor_share_a_block_diagonal_template() -> None:
+    working = make_case("one", [[(2, True), (1, True), (2, False)]]).objective().working
+    (template,) = working.templates(np.arange(1.0, 7.0))
+    expected = np.zeros((5, 5))
+    expected[:2, :2] = [[1, 0], [2, 3]]
+    expected[2, 2], expected[3, 3], expected[4, 4] = 4, 5, 6
+    assert_array_equal(template, expected)
+
+
+def test_degrees_of_freedom() -> None:
+    case = make_case("one", [[(1, True)]], p=3)
+    assert case.objective(reml=True).working.degrees == 45
+    assert case.objective(reml=False).working.degrees == 48
+
+
+def test_nothing_left_of_the_response_is_degenerate() -> None:
+    case = make_case("one", [[(1, True)]], p=0)
+    term = case.terms[0]
+    effects = np.random.default_rng(0).normal(size=len(term.levels))
+    working = case.objective(y=1e3 * effects[term.codes]).working
+    assert not working.solve(np.array([1.0])).degenerate
+    assert working.solve(np.array([1e8])).degenerate
+    assert np.isfinite(working.solve(np.array([1e8])).value)
+
+
+def test_fixed_effects_that_random_effects_swallow_are_an_error() -> None:
+    """At a huge θ a fixed effect that is constant within levels has no information left."""
+    labels = np.repeat(np.arange(6), 8)
+    X = np.column_stack([np.ones(48), labels == 0, labels == 1, labels == 2, labels == 3, labels == 4]).astype(float)
+    working = Case(np.random.default_rng(0).normal(size=48), X, (make_term(labels),)).objective().working
+    assert np.isfinite(working.solve(np.array([1.0])).value)
+    with pytest.raises(FactorizationError, match="fixed effects are not identified") as caught:
+        working.solve(np.array([1e12]))
+    assert isinstance(caught.value, LmmError)
