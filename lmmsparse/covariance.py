@@ -57,6 +57,31 @@ class CovarianceStructure(ABC):
         """Inverse of `template`: the free entries of λ."""
         return np.asarray(template[self.entries], dtype=float)
 
+    def spread_at_least(self, template: Float, smallest: float) -> Float:
+        """A template with the same directions in which no standard deviation is below ``smallest``.
+
+        The template itself when that is so already.
+        """
+        if self.rotates:
+            U, S, _ = np.linalg.svd(template)
+            return canonical_template(U * np.maximum(S, smallest)) if S[-1] < smallest else template
+        diagonal = np.diag(template)
+        if (np.abs(diagonal) >= smallest).all():
+            return template
+        return np.diag(np.where(diagonal < 0, -1.0, 1.0) * np.maximum(np.abs(diagonal), smallest))
+
+    def without_small(self, template: Float, smallest: float) -> Float:
+        """The template with standard deviations below ``smallest`` at exactly zero; itself when there are none."""
+        if self.rotates:
+            U, S, _ = np.linalg.svd(template)
+            return canonical_template(U * np.where(S < smallest, 0.0, S)) if S[-1] < smallest else template
+        diagonal = np.abs(np.diag(template))
+        return np.diag(np.where(diagonal < smallest, 0.0, diagonal)) if (diagonal < smallest).any() else template
+
+    def smallest_spread(self, template: Float) -> float:
+        """Smallest standard deviation of any direction: the smallest singular value of λ."""
+        return float(np.linalg.svd(template, compute_uv=False)[-1])
+
     def lower_bounds(self) -> Float:
         """0 for diagonal entries, -inf for the others."""
         rows, columns = self.entries

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmmsparse.covariance import canonical_template
 from lmmsparse.estimates import Estimates
 from lmmsparse.leverage import conditional_covariances
 from lmmsparse.objective import Objective
@@ -37,13 +36,12 @@ def term_covariances(terms: Sequence[RandomTerm], estimates: Estimates) -> tuple
 
 
 def smallest_spread(terms: Sequence[RandomTerm], objective: Objective, estimates: Estimates) -> float:
-    """Smallest diagonal entry of a working template: a standard deviation over σ̂ that no unit of the data changes."""
+    """Smallest singular value of a working template: a standard deviation over σ̂ that no unit of the data changes."""
     smallest = np.inf
     for t, term in enumerate(terms):
         g, where = objective.working.columns[t]
         lam = estimates.solution.templates[g][where, where]
-        diagonal = np.diag(canonical_template(lam) if term.structure.rotates else lam)
-        smallest = min(smallest, float(np.abs(diagonal).min()))
+        smallest = min(smallest, term.structure.smallest_spread(lam))
     return smallest
 
 

@@ -8,8 +8,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.covariance import canonical_template
-from lmmsparse.estimates import Estimates, user_estimates
+from lmmsparse.boundary import (
+    EmptyDirection,
+    canonical,
+    describe_empty,
+    doubtful_terms,
+    emptied,
+    empty_directions,
+    leave_boundary,
+)
+from lmmsparse.errors import FactorizationError
+from lmmsparse.estimates import Estimates, refined, user_estimates
 from lmmsparse.objective import Objective
 from lmmsparse.optimize import Evaluation, Optimum, cobyqa, combined_hessian, newton
 from lmmsparse.pls.plan import Plan
@@ -17,12 +26,12 @@ from lmmsparse.profiled import Derivatives, Solution
 
 Float = NDArray[np.float64]
 
-# Diagonal entries of a working template below this are tried at zero ...
-ZERO_CANDIDATE = 1e-3
-# ... and stay there when that raises the criterion by less than this (times |criterion|/1e4 for large values).
+# A variance stays at zero when that raises the criterion by less than this (times |criterion|/1e4 for large values).
 ZERO_TOLERANCE = 1e-9
-# Where the deviance falls in the direction of an empty variance, the search goes on from this standard deviation.
-FIRST_STEP = 0.1
+# Another start must promise more than this to be followed.
+WORTHWHILE = 1e-7
+# Searches of one fit: the first, and those from better starts that its end suggests.
+SEARCHES = 3
 # Eigenvalues of the average information below this share of the largest say that θ is not identified.
 FLAT = 1e-9
 
@@ -69,6 +78,27 @@ class OptInfo:
     plan: Plan
 
 
+class Recorder:
+    """History of a fit in the user's units, and what is left of its budget."""
+
+    def __init__(self, objective: Objective, budget: int, watch: Callable[[Evaluation], None] | None) -> None:
+        self.objective, self.budget, self.watch = objective, budget, watch
+        self.history: list[Evaluation] = []
+
+    def __call__(self, evaluation: Evaluation) -> None:
+        """Record one evaluation in working coordinates."""
+        theta = self.objective.to_user(evaluation.theta)
+        seen = replace(evaluation, theta=theta, value=evaluation.value + self.objective.constant)
+        self.history.append(seen)
+        if self.watch is not None:
+            self.watch(seen)
+
+    @property
+    def left(self) -> int:
+        """Evaluations that may still be spent."""
+        return self.budget - len(self.history)
+
+
 def fit(
     objective: Objective,
     *,
@@ -92,45 +122,58 @@ def fit(
     watch : callable, optional
         Called with every `Evaluation` (in the user's units).
     """
-    working = objective.working
-
-    def seen(evaluation: Evaluation) -> Evaluation:
-        return replace(
-            evaluation,
-            theta=_reflected(objective, objective.to_user(evaluation.theta)),
-            value=evaluation.value + objective.constant,
-        )
-
-    def report(evaluation: Evaluation) -> None:
-        if watch is not None:
-            watch(seen(evaluation))
-
     if objective.response.exact:
         return _exact_fit(objective, optimizer)
-    first = working.start() if start is None else objective.to_working(start)
-    history: list[Evaluation] = []
-    for _ in range(3):  # a second round only where the deviance falls away from an empty variance
-        budget = max_evaluations - len(history)
-        optimum = _search(objective, first, optimizer, tolerance, budget, report)
-        history += optimum.history
-        theta = _canonical(objective, optimum.point.theta)
-        directions = _boundary(objective, theta, optimum.slopes)
-        outward = [d for d in directions if d.score < -1e-6 * max(1.0, abs(d.scale))]
-        if not outward or optimum.point.degenerate or len(history) >= max_evaluations:
+    working = objective.working
+    record = Recorder(objective, max_evaluations if optimizer == "newton" else 10 * max_evaluations, watch)
+    first = working.start() if start is None else canonical(working.structures, objective.to_working(start))
+    optimum = _search(objective, first, optimizer, tolerance, record)
+    for _ in range(SEARCHES - 1):
+        if optimum.point.degenerate or record.left < 1:
             break
-        first = _left(objective, theta, outward)
-    solution = optimum.point
-    if not np.array_equal(theta, solution.theta):
-        settled = working.solve(theta)
-        history.append(Evaluation(theta, settled.value, True))
-        report(history[-1])
-        slack = ZERO_TOLERANCE * max(1.0, abs(settled.value) / 1e4)
-        solution = settled if settled.value <= optimum.point.value + slack else working.solve(optimum.point.theta)
-        if solution is not settled:
-            directions = []
+        better = _better_start(objective, optimum, record)
+        if better is None:
+            break
+        other = _search(objective, better, optimizer, tolerance, record)
+        if not other.point.value < optimum.point.value:
+            break
+        optimum = other
+    solution = refined(objective, _settled(objective, optimum, record))
+    directions = empty_directions(objective, solution.theta, optimum.slopes)
     estimates = user_estimates(objective, solution, singular=bool(directions))
-    info = _certificate(objective, optimum, directions, estimates, optimizer, tuple(seen(e) for e in history))
-    return estimates, info
+    return estimates, _certificate(objective, optimum, directions, estimates, optimizer, tuple(record.history))
+
+
+def _better_start(objective: Objective, optimum: Optimum[Solution, Derivatives], record: Recorder) -> Float | None:
+    """Where the search should go on: off the boundary where the deviance falls there, or at a lower second minimum."""
+    theta = emptied(objective.working.structures, optimum.point.theta)
+    directions = empty_directions(objective, theta, optimum.slopes)
+    outward = [d for d in directions if d.score < -1e-6 * max(1.0, d.scale)]
+    if outward:
+        return leave_boundary(objective, theta, outward)
+    lowest, found = optimum.point.value - WORTHWHILE, None
+    for candidate in doubtful_terms(objective, theta, optimum.slopes):
+        try:
+            point = objective.working.solve(candidate)
+        except FactorizationError:
+            continue
+        record(Evaluation(candidate, point.value, point.value < lowest))
+        if point.value < lowest:
+            lowest, found = point.value, candidate
+    return found
+
+
+def _settled(objective: Objective, optimum: Optimum[Solution, Derivatives], record: Recorder) -> Solution:
+    """The optimum with tiny variances at exactly zero, where that costs nothing."""
+    working, point = objective.working, optimum.point
+    theta = emptied(working.structures, point.theta)
+    if np.array_equal(theta, point.theta):
+        return point if point.exact else working.solve(theta)
+    settled = working.solve(theta)
+    slack = max(ZERO_TOLERANCE * max(1.0, abs(settled.value) / 1e4), settled.noise)
+    accepted = settled.value <= point.value + slack
+    record(Evaluation(theta, settled.value, accepted))
+    return settled if accepted else working.solve(point.theta)
 
 
 def _exact_fit(objective: Objective, optimizer: str) -> tuple[Estimates, OptInfo]:
@@ -162,8 +205,7 @@ def _search(
     start: Float,
     optimizer: str,
     tolerance: float,
-    budget: int,
-    watch: Callable[[Evaluation], None],
+    record: Recorder,
 ) -> Optimum[Solution, Derivatives]:
     working = objective.working
     if optimizer == "cobyqa":
@@ -172,115 +214,18 @@ def _search(
             working.differentiate,
             start,
             objective.lower_bounds,
-            max_evaluations=10 * budget,
-            watch=watch,
+            max_evaluations=record.left,
+            watch=record,
         )
     return newton(
         working.solve_nearby,
         working.differentiate,
         start,
+        chart=working.chart,
         tolerance=tolerance,
-        max_evaluations=budget,
-        watch=watch,
+        max_evaluations=record.left,
+        watch=record,
     )
-
-
-def _reflected(objective: Objective, theta: Float) -> Float:
-    """θ with the sign of every column of a template such that its diagonal entry is not negative."""
-    out, offset = theta.copy(), 0
-    for term in objective.terms:
-        part = slice(offset, offset + term.structure.n_theta)
-        offset = part.stop
-        template = term.structure.template(theta[part])
-        out[part] = term.structure.theta(template * np.where(np.diag(template) < 0, -1.0, 1.0))
-    return out
-
-
-def _canonical(objective: Objective, theta: Float) -> Float:
-    """Working θ with non-negative diagonals, and exact zeros for directions that are empty to working precision."""
-    out, working = theta.copy(), objective.working
-    for structure, part in zip(working.structures, working.slices, strict=True):
-        template = structure.template(theta[part])
-        if structure.rotates:
-            template = canonical_template(template)
-            small = np.abs(np.diag(template)) < ZERO_CANDIDATE
-            if small.any():
-                template = template.copy()
-                template[:, small] = 0.0
-        else:
-            template = np.abs(template)
-            template[np.abs(template) < ZERO_CANDIDATE] = 0.0
-        out[part] = structure.theta(template) + 0.0  # no negative zeros
-    return out
-
-
-@dataclass(frozen=True)
-class EmptyDirection:
-    """A direction of a term's random effects without variance, and the score of the variance there."""
-
-    name: str
-    term: int
-    vector: Float
-    score: float
-    scale: float
-
-
-def _boundary(objective: Objective, theta: Float, slopes: Derivatives) -> list[EmptyDirection]:
-    """Empty directions of every template and the scores of their variances."""
-    found, working = [], objective.working
-    for t, (structure, part) in enumerate(zip(working.structures, working.slices, strict=True)):
-        template = structure.template(theta[part])
-        term, score = objective.terms[t], slopes.scores[t]
-        if structure.rotates:
-            left, singular_values, _ = np.linalg.svd(template)
-            empty = left[:, singular_values <= 1e-12 * max(1.0, singular_values[0])]
-            if empty.shape[1] == 0:
-                continue
-            values, vectors = np.linalg.eigh(empty.T @ score @ empty)
-            names = [term.names[0]] if structure.size == 1 else [f"direction {i + 1}" for i in range(len(values))]
-            directions = zip(names, values, (empty @ vectors).T, strict=True)
-        else:
-            zero = np.flatnonzero(np.diag(template) == 0.0)
-            directions = zip(
-                [term.names[i] for i in zero], np.diag(score)[zero], np.eye(structure.size)[zero], strict=True
-            )
-        scale = float(np.abs(np.diag(score)).max())
-        found += [EmptyDirection(f"{term.group}.{name}", t, v, float(value), scale) for name, value, v in directions]
-    return found
-
-
-def _empty_text(objective: Objective, directions: list[EmptyDirection]) -> str:
-    """Which terms have no variance, or less than their columns allow."""
-    parts = []
-    for t in sorted({d.term for d in directions}):
-        term = objective.terms[t]
-        empty = [d for d in directions if d.term == t]
-        if len(empty) == len(term.names):
-            parts.append(f"no variance of {', '.join(term.names)} in {term.group}")
-        elif term.structure.rotates:
-            rank = len(term.names) - len(empty)
-            parts.append(
-                f"the covariance matrix of {', '.join(term.names)} in {term.group} has rank {rank} of {len(term.names)}"
-            )
-        else:
-            parts.append(f"no variance of {', '.join(d.name for d in empty)}")
-    return "; ".join(parts)
-
-
-def _left(objective: Objective, theta: Float, outward: list[EmptyDirection]) -> Float:
-    """A start off the boundary in the directions in which the deviance falls."""
-    out, working = theta.copy(), objective.working
-    for t in {d.term for d in outward}:
-        structure, part = working.structures[t], working.slices[t]
-        template = structure.template(theta[part])
-        if structure.rotates:
-            steps = [FIRST_STEP * d.vector[:, None] for d in outward if d.term == t]
-            wide = np.hstack([template, *steps])
-            template = canonical_template(np.asarray(np.linalg.qr(wide.T, mode="r")).T)
-        else:
-            template = template + sum(FIRST_STEP * np.diag(d.vector) for d in outward if d.term == t)
-        out[part] = structure.theta(template)
-    return out
 
 
 def _certificate(
@@ -309,7 +254,7 @@ def _certificate(
             f"{optimum.predicted:.2g} (largest gradient entry {gradient_norm:.2g})"
         )
     elif directions:
-        message = f"converged: boundary (singular) fit: {_empty_text(objective, directions)}"
+        message = f"converged: boundary (singular) fit: {describe_empty(objective, directions)}"
     elif names:
         message = f"converged, but the data cannot tell apart {', '.join(names)}"
     else:

@@ -38,6 +38,8 @@ class Objective:
     terms : sequence of RandomTerm
     design : WorkingDesign
     products : CrossProducts
+    y : (n,) array
+        Working response.
     response : ResponseCoordinates
     reml : bool
     plan, values : Plan, Values
@@ -48,12 +50,14 @@ class Objective:
         terms: Sequence[RandomTerm],
         design: WorkingDesign,
         products: CrossProducts,
+        y: Float,
         response: ResponseCoordinates,
         reml: bool,
         plan: Plan,
         values: Values,
     ) -> None:
-        self.terms, self.design, self.response, self.reml = tuple(terms), design, response, reml
+        self.terms, self.design, self.y = tuple(terms), design, y
+        self.response, self.reml = response, reml
         members = [block.terms for block in design.blocks]
         self.working = WorkingObjective(products, plan, values, terms, members, reml)
 
@@ -124,13 +128,13 @@ class Objective:
         y, coordinates = working_response(response, self.design)
         products = replace_response(self.working.products, self.design, y)
         return Objective(
-            self.terms, self.design, products, coordinates, self.reml, self.working.plan, self.working.values
+            self.terms, self.design, products, y, coordinates, self.reml, self.working.plan, self.working.values
         )
 
     def with_reml(self, reml: bool) -> Objective:
         """The same model with the other criterion."""
         w = self.working
-        return Objective(self.terms, self.design, w.products, self.response, reml, w.plan, w.values)
+        return Objective(self.terms, self.design, w.products, self.y, self.response, reml, w.plan, w.values)
 
 
 def make_objective(
@@ -160,4 +164,4 @@ def make_objective(
     y, coordinates = working_response(response, design)
     products = cross_products(design, y)
     plan, values = make_plan(products, tuple(block.group for block in design.blocks), memory_limit)
-    return Objective(terms, design, products, coordinates, reml, plan, values)
+    return Objective(terms, design, products, y, coordinates, reml, plan, values)

@@ -1,14 +1,14 @@
 """Search for the minimum of a profiled deviance: a trust-region Newton method, and a derivative-free check.
 
-The searches see only callables.  The Newton method runs unbounded: the deviance is even in every column of a template
-λ, so a boundary is an interior point where the gradient vanishes, and the caller reflects the signs at the end.
+The searches see only callables.  The Newton method runs unbounded in local coordinates (a chart) around each point it
+accepts: the deviance depends on a template λ through λλᵀ alone, so a boundary is an interior point there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,16 @@ from lmmsparse.errors import FactorizationError
 
 Float = NDArray[np.float64]
 
-# The secant correction of the Hessian is trusted only this close to the minimum, in units of the deviance.
+# The secant correction of the Hessian is trusted only this close to the minimum, in units of the deviance,
 SECANT_RANGE = 0.02
-ROUNDING = 1e-13
+# only after a step whose gain was within these factors of the predicted one,
+SECANT_RATIOS = (0.3, 4.0)
+# and only while it does not shrink the smallest eigenvalue more than this.
+SECANT_SHRINKAGE = 1e-3
 
 
 class Point(Protocol):
-    """Value of the objective at θ; ``degenerate`` when the residual variance has vanished there."""
+    """Value of the objective at θ."""
 
     @property
     def theta(self) -> Float:
@@ -35,12 +38,16 @@ class Point(Protocol):
         """Value of the objective."""
 
     @property
+    def noise(self) -> float:
+        """Rounding error to be expected in the value."""
+
+    @property
     def degenerate(self) -> bool:
         """No finite minimum lies ahead."""
 
 
 class Slopes(Protocol):
-    """Derivatives at a point: gradient, positive semidefinite information, and exact remaining curvature."""
+    """Derivatives at a point."""
 
     @property
     def gradient(self) -> Float:
@@ -55,8 +62,18 @@ class Slopes(Protocol):
         """What is known exactly of their difference."""
 
 
+class LocalChart(Slopes, Protocol):
+    """Coordinates around a point, zero there, with the derivatives in them."""
+
+    def theta(self, step: Float) -> Float:
+        """θ at these coordinates."""
+
+    def secant(self, theta: Float, slopes: Any) -> tuple[Float, Float]:
+        """Step from another point to this one, and the change of the gradient on the way."""
+
+
 P = TypeVar("P", bound=Point)
-S = TypeVar("S", bound=Slopes)
+S = TypeVar("S", bound=Any)
 
 
 @dataclass(frozen=True)
@@ -77,7 +94,7 @@ class Optimum(Generic[P, S]):
     point, slopes
         The last accepted point and its derivatives.
     converged : bool
-        The model predicts no further decrease larger than the tolerance.
+        The model predicts no further decrease larger than the tolerance, or than rounding.
     predicted : float
         That predicted decrease.
     history : tuple of Evaluation
@@ -88,6 +105,29 @@ class Optimum(Generic[P, S]):
     converged: bool
     predicted: float
     history: tuple[Evaluation, ...]
+
+
+@dataclass(frozen=True)
+class PlainChart:
+    """θ itself as coordinates."""
+
+    origin: Float
+    gradient: Float
+    information: Float
+    curvature: Float
+
+    @classmethod
+    def around(cls, point: Point, slopes: Slopes) -> PlainChart:
+        """The chart of a point."""
+        return cls(point.theta, slopes.gradient, slopes.information, slopes.curvature)
+
+    def theta(self, step: Float) -> Float:
+        """θ at these coordinates."""
+        return np.asarray(self.origin + step)
+
+    def secant(self, theta: Float, slopes: Slopes) -> tuple[Float, Float]:
+        """Step from another point to this one, and the change of the gradient on the way."""
+        return self.origin - theta, self.gradient - slopes.gradient
 
 
 def combined_hessian(slopes: Slopes) -> Float:
@@ -104,14 +144,14 @@ def secant_hessian(hessian: Float, step: Float, change: Float) -> Float:
     """Symmetric rank-one correction with which ``hessian @ step`` equals the observed change of the gradient.
 
     The average information differs from the Hessian by a term that makes the last steps converge linearly; near the
-    minimum the last step shows it.  The correction is dropped where it would make the matrix much smaller.
+    minimum the last step shows it.  The correction is dropped where it would make the matrix nearly singular.
     """
     residual = change - hessian @ step
     scale = residual @ step
-    if abs(scale) <= 1e-6 * np.linalg.norm(residual) * np.linalg.norm(step):
+    if abs(scale) <= 1e-8 * np.linalg.norm(residual) * np.linalg.norm(step):
         return hessian
     corrected = hessian + np.outer(residual, residual) / scale
-    if np.linalg.eigvalsh(corrected)[0] < 0.2 * np.linalg.eigvalsh(hessian)[0]:
+    if np.linalg.eigvalsh(corrected)[0] < SECANT_SHRINKAGE * np.linalg.eigvalsh(hessian)[0]:
         return hessian
     return corrected
 
@@ -119,7 +159,7 @@ def secant_hessian(hessian: Float, step: Float, change: Float) -> Float:
 def trust_region_step(hessian: Float, gradient: Float, radius: float) -> tuple[Float, float]:
     """Minimizer of gᵀs + ½ sᵀHs with |s| <= radius, and the decrease that it predicts."""
     values, vectors = np.linalg.eigh(hessian)
-    values = np.maximum(values, 1e-8 * max(1.0, values[-1]))
+    values = np.maximum(values, 1e-10 * max(1.0, values[-1]))
     g = vectors.T @ gradient
     step = -g / values
     if np.linalg.norm(step) > radius:
@@ -138,6 +178,7 @@ def newton(
     differentiate: Callable[[P], S],
     start: Float,
     *,
+    chart: Callable[[P, S], Any] = PlainChart.around,
     tolerance: float = 1e-10,
     max_evaluations: int = 200,
     watch: Callable[[Evaluation], None] | None = None,
@@ -151,6 +192,8 @@ def newton(
     differentiate : callable
         point → derivatives there; called for accepted points only.
     start : (n_theta,) array
+    chart : callable, optional
+        (point, derivatives) → `LocalChart`; θ itself by default.
     tolerance : float
         The search ends when the predicted decrease is below this (times |value|/1e4 for large values).
     max_evaluations : int
@@ -167,39 +210,45 @@ def newton(
     point = solve(np.array(start, dtype=float))
     record(point.theta, point.value, True)
     slopes = differentiate(point)
+    local = chart(point, slopes)
     radius, predicted, converged = 1.0, np.inf, False
     pair: tuple[Float, Float] | None = None
     while not point.degenerate:
-        hessian = combined_hessian(slopes)
+        hessian = combined_hessian(local)
         if pair is not None:
             hessian = secant_hessian(hessian, *pair)
-        step, predicted = trust_region_step(hessian, slopes.gradient, radius)
+        step, predicted = trust_region_step(hessian, local.gradient, radius)
         if predicted <= tolerance * max(1.0, abs(point.value) / 1e4):
             converged = True
             break
-        if len(history) >= max_evaluations or np.linalg.norm(step) <= 1e-14 * np.linalg.norm(point.theta):
+        length = float(np.linalg.norm(step))
+        if len(history) >= max_evaluations or length <= 1e-14:
             break
-        theta = point.theta + step
+        theta = local.theta(step)
         try:
             trial = solve(theta)
         except FactorizationError:
             record(theta, np.inf, False)
-            radius = 0.3 * float(np.linalg.norm(step))
+            radius = 0.3 * length
             continue
-        actual, noise = point.value - trial.value, ROUNDING * abs(point.value)
-        ratio = 1.0 if max(predicted, abs(actual)) <= noise else actual / predicted
-        accepted = bool(ratio > 1e-4)
+        actual, noise = point.value - trial.value, max(point.noise, trial.noise)
+        settled = max(predicted, abs(actual)) <= noise  # the rest is rounding
+        ratio = 1.0 if settled else actual / predicted
+        accepted = bool(ratio > 1e-4) and not (settled and actual < 0.0)
         record(theta, trial.value, accepted)
-        length = float(np.linalg.norm(step))
         if ratio > 0.75:
             radius = max(radius, 2.0 * length)
         elif ratio < 0.25 or not np.isfinite(ratio):
             radius = 0.3 * length
         if accepted:
-            new = differentiate(trial)
-            local = predicted < SECANT_RANGE and 0.8 < ratio < 1.3
-            pair = (step, new.gradient - slopes.gradient) if local else None
-            point, slopes = trial, new
+            before, before_slopes = point, slopes
+            point, slopes = trial, differentiate(trial)
+            local = chart(point, slopes)
+            near = predicted < SECANT_RANGE and SECANT_RATIOS[0] < ratio < SECANT_RATIOS[1]
+            pair = local.secant(before.theta, before_slopes) if near else None
+        if settled:
+            converged = True
+            break
     return Optimum(point, slopes, converged, float(predicted), tuple(history))
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from lmmsparse.charts import Chart, chart_around, natural_slopes
 from lmmsparse.crossproducts import CrossProducts
 from lmmsparse.errors import FactorizationError
 from lmmsparse.linalg import cholesky_inverse, inner, solve_lower, solve_lower_transposed
@@ -18,10 +19,11 @@ from lmmsparse.terms import RandomTerm
 
 Float = NDArray[np.float64]
 
-# Derivatives need λ⁻¹: a diagonal entry of a working template closer to zero than this is moved away from it there.
-SMALLEST_DIAGONAL = 1e-5
+# Derivatives need λ⁻¹: a singular value of a working template below this is raised to it there.
+SMALLEST_SPREAD = 1e-5
 # Share of yᵀWy below which r² is the rounding error of its own computation.
 SMALLEST_RESIDUAL = 1e-13
+ROUNDING = 10.0 * np.finfo(float).eps
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,10 @@ class Solution:
         L⁻¹ΛᵀZᵀW[X y].
     degenerate : bool
         r² is zero to rounding: nothing is left of the response.
+    exact : bool
+        False when the numbers are those of nearby templates.
+    noise : float
+        Rounding error to be expected in the value; it grows as r² becomes a small part of yᵀWy.
     """
 
     theta: Float
@@ -60,6 +66,8 @@ class Solution:
     fixed_factor: Float
     right: tuple[Float, ...]
     degenerate: bool
+    exact: bool
+    noise: float
 
 
 @dataclass(frozen=True)
@@ -68,19 +76,22 @@ class Derivatives:
 
     Attributes
     ----------
-    gradient : (n_theta,) array
-    information : (n_theta, n_theta) array
-        Average-information part of the Hessian, positive semidefinite.
-    curvature : (n_theta, n_theta) array
-        The exact remainder from ∂²V/∂θ_i∂θ_j; it vanishes where the gradient of every free variance does.
     scores : tuple of (k_t, k_t) arrays
-        Derivative with respect to the covariance λλᵀ of every term.
+        T_t, the derivative with respect to the covariance Σ_t = λ_tλ_tᵀ of every term.
+    covariance_information : (n_theta, n_theta) array
+        Average information with respect to the free entries of all Σ_t, positive semidefinite.
+    gradient : (n_theta,) array
+        With respect to θ.
+    information, curvature : (n_theta, n_theta) arrays
+        The Hessian with respect to θ in two parts: average information, and the exact remainder from ∂²Σ/∂θ_i∂θ_j,
+        which vanishes where the gradient of every free variance does.
     """
 
+    scores: tuple[Float, ...]
+    covariance_information: Float
     gradient: Float
     information: Float
     curvature: Float
-    scores: tuple[Float, ...]
 
 
 class WorkingObjective:
@@ -174,15 +185,20 @@ class WorkingObjective:
             fixed_factor=L,
             right=tuple(right),
             degenerate=degenerate,
+            exact=True,
+            noise=ROUNDING * (abs(value) + self.degrees * float(products.fixed[p, p]) / pwrss),
         )
 
     def solve_nearby(self, theta: Float) -> Solution:
-        """`solve` where no diagonal entry of a template is closer to zero than `SMALLEST_DIAGONAL`.
+        """`solve` where no direction of a term has a standard deviation below `SMALLEST_SPREAD`.
 
         The solution keeps θ; its numbers are those of the nearby templates, and its value is off by less than rounding
         unless the score of a vanishing variance is huge.
         """
-        return replace(self.solve(self._away_from_zero(theta)), theta=np.array(theta, dtype=float))
+        nearby = self._away_from_zero(theta)
+        if nearby is theta:
+            return self.solve(theta)
+        return replace(self.solve(nearby), theta=np.array(theta, dtype=float), exact=False)
 
     def inverse(self, solution: Solution) -> tuple[SelectedInverse, tuple[Float, ...]]:
         """Selected inverse of M, and U_X = M⁻¹ΛᵀZᵀWX of every factor, (q, K, p)."""
@@ -198,7 +214,6 @@ class WorkingObjective:
         N_t = 2 Σ_ℓ [I − C_ℓℓ − û_ℓ û_ℓᵀ/σ̂²].  T_t is continuous in λ_t, so that it may be taken at the nearby template
         where λ_t itself is singular.
         """
-        theta = solution.theta
         selected, U = self.inverse(solution)
         p, sums = self.products.p, []
         inverse_fixed = cholesky_inverse(solution.fixed_factor)
@@ -209,37 +224,36 @@ class WorkingObjective:
                 by_column = U[g].transpose(0, 2, 1)
                 total += inner((U[g] @ inverse_fixed).transpose(0, 2, 1), by_column)
             sums.append(q * np.eye(K) - total)
-        scores, gradient = [], np.empty(len(theta))
-        for structure, part, (g, where) in zip(self.structures, self.slices, self.columns, strict=True):
+        scores = []
+        for g, where in self.columns:
             inverse_template = np.linalg.inv(solution.templates[g][where, where])
             score = inverse_template.T @ sums[g][where, where] @ inverse_template
             scores.append((score + score.T) / 2)
-            gradient[part] = structure.theta(2.0 * scores[-1] @ structure.template(theta[part]))
-        return Derivatives(gradient, self._information(solution), self._curvature(scores), tuple(scores))
+        information = self._information(solution)
+        return Derivatives(
+            tuple(scores), information, *natural_slopes(self.structures, solution.theta, scores, information)
+        )
+
+    def chart(self, solution: Solution, slopes: Derivatives) -> Chart:
+        """Local coordinates around a solution, for the search."""
+        return chart_around(self.structures, solution.theta, slopes.scores, slopes.covariance_information)
 
     def _away_from_zero(self, theta: Float) -> Float:
-        """θ with near-zero diagonal entries moved to ±`SMALLEST_DIAGONAL`; θ itself when there are none."""
+        """θ with singular values of templates below `SMALLEST_SPREAD` raised to it; θ itself when there are none."""
         moved = None
         for structure, part in zip(self.structures, self.slices, strict=True):
-            rows, columns = structure.entries
-            values = theta[part]
-            small = (rows == columns) & (np.abs(values) < SMALLEST_DIAGONAL)
-            if small.any():
+            template = structure.template(theta[part])
+            raised = structure.spread_at_least(template, SMALLEST_SPREAD)
+            if raised is not template:
                 moved = theta.copy() if moved is None else moved
-                moved[part] = np.where(small, np.where(values < 0, -SMALLEST_DIAGONAL, SMALLEST_DIAGONAL), values)
+                moved[part] = structure.theta(raised)
         return theta if moved is None else moved
 
-    def _curvature(self, scores: Sequence[Float]) -> Float:
-        """2 δ T: entries (a, b) and (a', b) of one template share ∂²(λλᵀ), so their second derivative is 2 T_aa'."""
-        total = self.slices[-1].stop
-        out = np.zeros((total, total))
-        for structure, part, score in zip(self.structures, self.slices, scores, strict=True):
-            rows, columns = structure.entries
-            out[part, part] = 2.0 * score[np.ix_(rows, rows)] * (columns[:, None] == columns)
-        return out
-
     def _information(self, solution: Solution) -> Float:
-        """Average information H_ij = [f_iᵀPf_j − (sᵀc_i)(sᵀc_j)/r²]/σ̂² with f_i = Z c_i, c_i = Λ_i û + ΛΛ_iᵀ s."""
+        """Average information with respect to the free entries of every Σ_t.
+
+        H_ij = [f_iᵀPf_j − (sᵀc_i)(sᵀc_j)/r²]/σ̂² with s = ZᵀWe, c_i = (∂Σ/∂Σ_i) s and f_i = Z c_i.
+        """
         products, p = self.products, self.products.p
         n_theta = len(solution.theta)
         contrast = np.append(-solution.beta, 1.0)
@@ -249,11 +263,10 @@ class WorkingObjective:
         c = [np.zeros((*u.shape, n_theta)) for u in solution.u]
         projected = np.empty(n_theta)
         for structure, part, (g, where) in zip(self.structures, self.slices, self.columns, strict=True):
-            lam = solution.templates[g][where, where]
-            u, s_t = solution.u[g][:, where], s[g][:, where]
             for i, (a, b) in enumerate(zip(*structure.entries, strict=True), start=part.start):
-                c[g][:, where.start + a, i] += u[:, b]
-                c[g][:, where, i] += s_t[:, a, None] * lam[:, b]
+                c[g][:, where.start + a, i] += s[g][:, where.start + b]
+                if a != b:
+                    c[g][:, where.start + b, i] += s[g][:, where.start + a]
                 projected[i] = (s[g] * c[g][:, :, i]).sum()
         Ac = multiply(self.plan, self.values, c)
         scaled = [lam.T @ f for lam, f in zip(solution.templates, Ac, strict=True)]

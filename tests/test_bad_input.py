@@ -278,6 +278,12 @@ def test_a_series_whose_labels_disagree_with_the_data(argument: str, sleep: pd.D
         lmer(DAYS, sleep, **{argument: values.sort_values(ascending=False)})
 
 
+def test_series_of_a_dict_whose_labels_disagree(sleep: pd.DataFrame) -> None:
+    data = {name: sleep[name] for name in sleep} | {"Days": sleep["Days"].sort_values()}
+    with pytest.raises(LmmError, match=r"'Days'.*index"):
+        lmer(DAYS, data)
+
+
 # -- other arguments of lmer ----------------------------------------------------------------------------------
 
 

@@ -243,6 +243,17 @@ def test_a_missing_level_counts_as_a_new_one(model: Any) -> None:
     assert predicted[0] == predicted[1] == pytest.approx(261.87239, abs=1e-4)
 
 
+def test_an_unseen_combination_of_seen_levels_is_a_new_level(dataset: Dataset) -> None:
+    pastes = dataset("Pastes")
+    gone = (pastes["batch"] == "C") & (pastes["cask"] == "b")
+    m = lmer("strength ~ 1 + (1|batch/cask)", pastes[~gone])
+    assert m.ngroups == {"cask:batch": 29, "batch": 10}
+    with pytest.raises(NewDataError, match="'cask:batch'"):
+        m.predict(pastes[gone])
+    predicted = m.predict(pastes[gone], allow_new_levels=True)
+    np.testing.assert_allclose(predicted, m.predict(pastes[gone], re_form="~(1|batch)"), rtol=1e-12)
+
+
 def test_a_grouping_variable_that_does_not_enter_may_be_absent(fit: Fit, model: Any) -> None:
     assert model.predict({"Days": [0.0]}, re_form=0)[0] == pytest.approx(251.405104848, abs=1e-6)
     m = fit("diameter ~ 1 + (1|plate) + (1|sample)", "Penicillin")

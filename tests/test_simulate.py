@@ -36,7 +36,7 @@ def crossed() -> tuple[Any, pd.DataFrame]:
     d["x"], d["w"] = rng.normal(size=72), rng.uniform(0.3, 4.0, 72)
     effects = rng.normal(size=(6, 2)) @ np.array([[2.0, 0.8], [0.0, 1.5]])
     group = d["g"].map("abcdef".index).to_numpy()
-    d["y"] = effects[group, 0] + effects[group, 1] * d["x"] + 1.5 * rng.normal(size=3)[d["h"] - 1] + 3 * d["x"]
+    d["y"] = effects[group, 0] + effects[group, 1] * d["x"] + 1.5 * d["h"] + 3 * d["x"]
     d["y"] += rng.normal(size=72) / np.sqrt(d["w"]) + d["r"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LmmWarning)

@@ -76,6 +76,11 @@ class DenseFactor:
         """log|L Lᵀ|."""
         return 2.0 * float(np.log(np.diag(self.L)).sum())
 
+    @property
+    def smallest_pivot(self) -> float:
+        """Smallest diagonal entry of L."""
+        return float(np.diag(self.L).min())
+
     def forward(self, right: Float) -> Float:
         """L⁻¹ right, (size, m)."""
         return solve_lower(self.L, right)
@@ -181,6 +186,11 @@ class SparseFactor:
     def logdet(self) -> float:
         """log|L Lᵀ|."""
         return 2.0 * float(np.log(self.L.data[self.L.indptr[:-1]]).sum())
+
+    @property
+    def smallest_pivot(self) -> float:
+        """Smallest diagonal entry of L."""
+        return float(self.L.data[self.L.indptr[:-1]].min())
 
     def forward(self, right: Float) -> Float:
         """L⁻¹ P right, (size, m)."""

@@ -11,11 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array
 
+from lmmsparse.errors import FactorizationError
 from lmmsparse.pls import leaves
 from lmmsparse.pls.cores import DenseFactor, DenseInverse, SparseFactor, SparseInverse
 from lmmsparse.pls.plan import PeeledBlock, Plan, Values, core_values, scaled_entries
 
 Float = NDArray[np.float64]
+
+# Of the Cholesky factor; exact arithmetic gives at least 1.
+SMALLEST_PIVOT = 0.99
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,11 @@ class Factor:
         if plan.core.matrix is not None:
             updates = [f.w for f in factors if f.w is not None]
             self.core = plan.core.matrix.factorize(core_values(plan, values, templates), updates)
+        # M − I is positive semidefinite, so that no pivot is below 1 unless rounding has swallowed the I
+        pivots = [float(np.diagonal(f.l, axis1=1, axis2=2).min()) for f in factors]
+        pivots += [] if self.core is None else [self.core.smallest_pivot]
+        if not min(pivots) > SMALLEST_PIVOT:
+            raise FactorizationError("theta is too large: M(theta) cannot be told from a singular matrix")
 
     @property
     def logdet(self) -> float:

@@ -1,0 +1,182 @@
+"""Local coordinates of the covariance templates, in which a Newton step is well scaled everywhere.
+
+The criterion depends on a template λ through Σ = λλᵀ alone, so that λ may be turned from the right.  Around λ = U S Vᵀ
+(singular value decomposition) the coordinates are the entries of a lower triangular E in
+
+    λ(E) = U (S + D E),   D = max(1, S).
+
+Where variances vanish, U separates the directions that are empty from those that are not, which the lower triangle of
+λ itself does not; D makes a step relative where a standard deviation is large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmmsparse.covariance import CovarianceStructure, canonical_template
+
+Float = NDArray[np.float64]
+
+
+class CovarianceScores(Protocol):
+    """Derivatives that know ∂d/∂Σ_t of every term, (k_t, k_t)."""
+
+    @property
+    def scores(self) -> tuple[Float, ...]:
+        """∂d/∂Σ of every term."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Frame of one template: orthogonal U, diagonal S, scale D (k,); U = I for structures that must not be turned."""
+
+    structure: CovarianceStructure
+    U: Float
+    S: Float
+    D: Float
+
+    @classmethod
+    def around(cls, structure: CovarianceStructure, template: Float) -> Frame:
+        """The frame of a template."""
+        if structure.rotates:
+            U, singular_values, _ = np.linalg.svd(template)
+            return cls(structure, np.asarray(U), np.diag(singular_values), np.maximum(1.0, singular_values))
+        diagonal = np.abs(np.diag(template))
+        return cls(structure, np.eye(structure.size), np.diag(diagonal), np.maximum(1.0, diagonal))
+
+    def template(self, step: Float) -> Float:
+        """λ(E) for the free entries of E, as the canonical lower triangular template."""
+        turned = self.U @ (self.S + self.D[:, None] * self.structure.template(step))
+        return canonical_template(turned) if self.structure.rotates else np.abs(turned)
+
+    def turned(self, template: Float) -> Float:
+        """The lower triangular L with U L Lᵀ Uᵀ = λλᵀ."""
+        return canonical_template(self.U.T @ template) if self.structure.rotates else np.abs(template)
+
+    def coordinates(self, L: Float) -> Float:
+        """Free entries of E at U L."""
+        return self.structure.theta((L - self.S) / self.D[:, None])
+
+    def gradient(self, score: Float, L: Float) -> Float:
+        """∂d/∂E at U L from the score ∂d/∂Σ: the free entries of 2 D UᵀTU L."""
+        return self.structure.theta(self.D[:, None] * (2.0 * self.U.T @ score @ self.U @ L))
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Coordinates of all templates around one point, with the derivatives there.
+
+    Attributes
+    ----------
+    frames : tuple of Frame
+    gradient : (n_theta,) array
+    information, curvature : (n_theta, n_theta) arrays
+        Average information, and the exact remainder 2 ⟨T, dλ_i dλ_jᵀ⟩ from the second derivatives of λλᵀ.
+    """
+
+    frames: tuple[Frame, ...]
+    gradient: Float
+    information: Float
+    curvature: Float
+
+    @property
+    def slices(self) -> list[slice]:
+        """Places of the terms in θ."""
+        edges = np.concatenate([[0], np.cumsum([f.structure.n_theta for f in self.frames])])
+        return [slice(int(a), int(b)) for a, b in pairwise(edges)]
+
+    def theta(self, step: Float) -> Float:
+        """θ at E = step."""
+        parts = zip(self.frames, self.slices, strict=True)
+        return np.concatenate([frame.structure.theta(frame.template(step[part])) for frame, part in parts])
+
+    def secant(self, theta: Float, slopes: CovarianceScores) -> tuple[Float, Float]:
+        """Step from another point to this one, and the change of the gradient on the way, in these coordinates.
+
+        Parameters
+        ----------
+        theta : (n_theta,) array
+            The other point.
+        slopes : CovarianceScores
+            Derivatives there.
+        """
+        step, change = np.empty(len(theta)), self.gradient.copy()
+        for frame, part, score in zip(self.frames, self.slices, slopes.scores, strict=True):
+            L = frame.turned(frame.structure.template(theta[part]))
+            step[part] = -frame.coordinates(L)
+            change[part] -= frame.gradient(score, L)
+        return step, change
+
+
+def chart_around(
+    structures: Sequence[CovarianceStructure], theta: Float, scores: Sequence[Float], information: Float
+) -> Chart:
+    """Coordinates around θ with the derivatives there.
+
+    Parameters
+    ----------
+    structures : sequence of CovarianceStructure
+    theta : (n_theta,) array
+    scores : sequence of (k_t, k_t) arrays
+        ∂d/∂Σ_t.
+    information : (n_theta, n_theta) array
+        Average information with respect to the free entries of Σ.
+    """
+    frames, gradients, offset = [], [], 0
+    for structure, score in zip(structures, scores, strict=True):
+        frame = Frame.around(structure, structure.template(theta[offset : offset + structure.n_theta]))
+        frames.append(frame)
+        gradients.append(frame.gradient(score, frame.S))
+        offset += structure.n_theta
+    J, curvature = np.zeros((offset, offset)), np.zeros((offset, offset))
+    offset = 0
+    for frame, score in zip(frames, scores, strict=True):
+        part = slice(offset, offset + frame.structure.n_theta)
+        moves = [frame.U @ (frame.D[:, None] * move) for move in unit_templates(frame.structure)]
+        J[part, part] = covariance_jacobian(frame.structure, moves, frame.U @ frame.S)
+        curvature[part, part] = score_curvature(score, moves)
+        offset = part.stop
+    return Chart(tuple(frames), np.concatenate(gradients), J.T @ information @ J, curvature)
+
+
+def unit_templates(structure: CovarianceStructure) -> list[Float]:
+    """∂λ/∂θ_i for a linear structure."""
+    return [structure.template(unit) for unit in np.eye(structure.n_theta)]
+
+
+def covariance_jacobian(structure: CovarianceStructure, moves: Sequence[Float], template: Float) -> Float:
+    """∂Σ/∂(coordinates) on the free entries: column i is dλ_i λᵀ + λ dλ_iᵀ."""
+    columns = []
+    for move in moves:
+        product = move @ template.T
+        columns.append((product + product.T)[structure.entries])
+    return np.stack(columns, axis=1)
+
+
+def score_curvature(score: Float, moves: Sequence[Float]) -> Float:
+    """2 ⟨T, dλ_i dλ_jᵀ⟩ for all pairs of coordinates."""
+    stacked = np.stack(moves)
+    return 2.0 * np.einsum("iab,ac,jcb->ij", stacked, score, stacked)
+
+
+def natural_slopes(
+    structures: Sequence[CovarianceStructure], theta: Float, scores: Sequence[Float], information: Float
+) -> tuple[Float, Float, Float]:
+    """Gradient, information and curvature with respect to θ itself, the free entries of λ."""
+    n = len(theta)
+    gradient, J, curvature = np.empty(n), np.zeros((n, n)), np.zeros((n, n))
+    offset = 0
+    for structure, score in zip(structures, scores, strict=True):
+        part = slice(offset, offset + structure.n_theta)
+        template, moves = structure.template(theta[part]), unit_templates(structure)
+        gradient[part] = structure.theta(2.0 * score @ template)
+        J[part, part] = covariance_jacobian(structure, moves, template)
+        curvature[part, part] = score_curvature(score, moves)
+        offset = part.stop
+    return gradient, J.T @ information @ J, curvature
