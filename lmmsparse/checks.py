@@ -13,17 +13,23 @@ from lmmsparse.frame import ModelFrame
 Float = NDArray[np.float64]
 
 
-def check_response(y: NDArray[Any], frame: ModelFrame) -> Float:
+def check_response(y: Any, frame: ModelFrame) -> Float:
     """A new response for the rows of a fit, as float."""
     n = len(frame.y)
-    if y.shape == (n, 1):
-        y = y[:, 0]
-    if y.shape != (n,):
-        raise ArgumentError(f"the new response has shape {y.shape}, but the fit has {n} rows")
+    masked = np.ma.getmaskarray(y) if isinstance(y, np.ma.MaskedArray) else None
+    array = np.asarray(y)
+    if array.shape == (n, 1):
+        array = array[:, 0]
+    if array.shape != (n,):
+        raise ArgumentError(f"the new response has shape {array.shape}, but the fit has {n} rows")
+    if array.dtype.kind not in "biufO":
+        raise ArgumentError(f"the new response is not numeric, but of type {array.dtype}")
     try:
-        values = np.array(y, dtype=float)
+        values = np.array(array, dtype=float)
     except (TypeError, ValueError) as error:
         raise ArgumentError("the new response is not numeric") from error
+    if masked is not None:
+        values[masked.ravel()] = np.nan
     bad = ~np.isfinite(values)
     if bad.any():
         raise ArgumentError(

@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lmmsparse.errors import ArgumentError
 
 OPTIMIZERS = ("newton", "cobyqa")
@@ -44,17 +46,22 @@ class Control:
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
             raise ArgumentError(f"control: optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
-        if not self.tolerance > 0:
-            raise ArgumentError(f"control: tolerance must be positive, got {self.tolerance!r}")
-        if self.max_evaluations < 1:
-            raise ArgumentError(f"control: max_evaluations must be at least 1, got {self.max_evaluations!r}")
-        if self.memory_limit is not None and not self.memory_limit > 0:
-            raise ArgumentError(f"control: memory_limit must be positive, got {self.memory_limit!r}")
+        if not (_is_number(self.tolerance) and 0 < self.tolerance < np.inf):
+            raise ArgumentError(f"control: tolerance must be a positive number, got {self.tolerance!r}")
+        whole = isinstance(self.max_evaluations, (int, np.integer)) and not isinstance(self.max_evaluations, bool)
+        if not (whole and self.max_evaluations >= 1):
+            raise ArgumentError(f"control: max_evaluations must be a positive integer, got {self.max_evaluations!r}")
+        if self.memory_limit is not None and not (_is_number(self.memory_limit) and self.memory_limit > 0):
+            raise ArgumentError(f"control: memory_limit must be a positive number, got {self.memory_limit!r}")
 
     @property
     def memory_bytes(self) -> float:
         """The limit in force."""
         return MEMORY_SHARE * available_memory() if self.memory_limit is None else float(self.memory_limit)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
 def as_control(control: Control | Mapping[str, Any] | None) -> Control:

@@ -190,7 +190,8 @@ def working_response(response: Float, design: WorkingDesign) -> tuple[Float, Res
     length = float(np.sqrt(square.sum() / n)) or 1.0
     start = np.asarray(np.linalg.solve(design.coordinates.fixed_map, projection)) * magnitude
     spread = float(np.ptp(response)) / magnitude
-    exact = length <= max(EXACT_FIT * spread, ROUNDING_UNITS * np.finfo(float).eps)
+    typical = length if weights is None else length / float(np.sqrt(weights.mean()))  # in the unit of the response
+    exact = typical <= max(EXACT_FIT * spread, ROUNDING_UNITS * np.finfo(float).eps)
     return residual / length, ResponseCoordinates(start, length * magnitude, exact)
 
 

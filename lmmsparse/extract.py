@@ -110,6 +110,6 @@ GETTERS: dict[str, Callable[[Parts], Any]] = {
 
 def extract(name: str, parts: Parts) -> Any:
     """The part of a model with one of lme4's ``getME`` names."""
-    if name not in GETTERS:
+    if not isinstance(name, str) or name not in GETTERS:
         raise ArgumentError(f"getme: unknown name {name!r}; there are {', '.join(sorted(GETTERS))}")
     return GETTERS[name](parts)

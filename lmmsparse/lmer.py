@@ -107,14 +107,7 @@ def lmer(
     objective = make_objective(
         response, frame.X, terms, weights=frame.weights, reml=reml, memory_limit=settings.memory_bytes
     )
-    first = None
-    if start is not None:
-        first = np.asarray(start, dtype=float).ravel()
-        if len(first) != len(objective.theta_names) or not np.isfinite(first).all():
-            raise ArgumentError(
-                f"start must hold {len(objective.theta_names)} finite values "
-                f"({', '.join(objective.theta_names)}), got {start!r}"
-            )
+    first = None if start is None else objective.checked_start(start)
     call = Call(_data_name(data), _argument(weights), _argument(offset), _argument(subset))
     return fitted_model(
         frame,

@@ -31,7 +31,7 @@ from lmmsparse.frame import ModelFrame
 from lmmsparse.leverage import leverages
 from lmmsparse.objective import Objective
 from lmmsparse.predict import predict_new, predict_rows
-from lmmsparse.simulate import draw_responses
+from lmmsparse.simulate import draw_responses, generator
 from lmmsparse.summary import Summary
 from lmmsparse.terms import RandomTerm
 from lmmsparse.varcorr import VarCorr
@@ -72,17 +72,17 @@ class LinearMixedModel:
 
     # -- estimates ------------------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def fixef(self) -> pd.Series:
         """Fixed-effect estimates β̂ by name."""
-        return pd.Series(self.estimates.beta, index=list(self.frame.fixed_names), name="estimate")
+        return pd.Series(self.estimates.beta.copy(), index=list(self.frame.fixed_names), name="estimate")
 
     @property
     def params(self) -> pd.Series:
         """Alias of `fixef`."""
         return self.fixef
 
-    @cached_property
+    @property
     def bse(self) -> pd.Series:
         """Standard errors of β̂."""
         values = np.sqrt(np.diag(self.estimates.fixed_covariance))
@@ -96,7 +96,7 @@ class LinearMixedModel:
     def vcov(self) -> pd.DataFrame:
         """Covariance matrix of β̂, σ̂²(XᵀV⁻¹X)⁻¹."""
         names = list(self.frame.fixed_names)
-        return pd.DataFrame(self.estimates.fixed_covariance, index=names, columns=names)
+        return pd.DataFrame(self.estimates.fixed_covariance.copy(), index=names, columns=names)
 
     @property
     def theta(self) -> Float:
@@ -360,7 +360,7 @@ class LinearMixedModel:
         """
         if isinstance(nsim, bool) or not isinstance(nsim, (int, np.integer)) or nsim < 1:
             raise ArgumentError(f"simulate: nsim must be a positive integer, got {nsim!r}")
-        rng = np.random.default_rng(seed)
+        rng = generator(seed)
         fixed = predict_rows(self.frame, self.terms, self.estimates.beta, self.estimates.b, re_form=0)
         modes = self.estimates.b if use_u else None
         return draw_responses(
@@ -375,7 +375,7 @@ class LinearMixedModel:
         y : (n,) array
             Finite; one value for every row of the fit.
         """
-        values = check_response(np.asarray(y), self.frame)
+        values = check_response(y, self.frame)
         frame = replace(self.frame, y=values)
         response = values if frame.offset is None else values - frame.offset
         objective = self.objective.with_response(response)

@@ -26,6 +26,9 @@ from lmmsparse.terms import RandomTerm
 
 Float = NDArray[np.float64]
 
+# Relative standard deviation (of a column of unit mean square) at which no search can begin: nothing is curved there.
+LARGEST_START = 1e7
+
 
 class Objective:
     """The criterion as a function of θ in the user's units: what an optimizer minimizes.
@@ -98,7 +101,10 @@ class Objective:
         return np.asarray(np.linalg.solve(self.theta_map, theta))
 
     def _checked(self, theta: ArrayLike) -> Float:
-        values = np.asarray(theta, dtype=float).ravel()
+        try:
+            values = np.asarray(theta, dtype=float).ravel()
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(f"theta must be numbers ({', '.join(self.theta_names)}), got {theta!r}") from error
         if len(values) != len(self.theta_names):
             raise ArgumentError(
                 f"theta has {len(values)} values, but this model has {len(self.theta_names)}: "
@@ -106,6 +112,19 @@ class Objective:
             )
         if not np.isfinite(values).all():
             raise ArgumentError(f"theta must be finite, got {values}")
+        return values
+
+    def checked_start(self, start: ArrayLike) -> Float:
+        """A start of the search: finite, of the right length, and not beyond all reason."""
+        expected = f"start must hold {len(self.theta_names)} finite values ({', '.join(self.theta_names)})"
+        try:
+            values = self._checked(start)
+        except ArgumentError as error:
+            raise ArgumentError(f"{expected}, got {start!r}") from error
+        if np.abs(self.to_working(values)).max() > LARGEST_START:
+            raise ArgumentError(
+                f"{expected}; standard deviations of {LARGEST_START:g} sigma are too far, got {start!r}"
+            )
         return values
 
     def __call__(self, theta: ArrayLike) -> float:

@@ -21,11 +21,13 @@ def to_library(frame: pd.DataFrame, library: str, index_name: str | None = None)
     """
     if library not in ("polars", "pyarrow"):
         return frame
-    columns: dict[str, Any] = {} if index_name is None else {index_name: [str(v) for v in frame.index]}
-    columns |= {
-        str(name): frame[name].to_list() if frame[name].dtype.kind not in "fiub" else frame[name].to_numpy()
-        for name in frame.columns
-    }
+    labels = [] if index_name is None else [(index_name, [str(v) for v in frame.index])]
+    columns: dict[str, Any] = {}
+    for name, values in labels + [(str(name), _values(frame.iloc[:, j])) for j, name in enumerate(frame.columns)]:
+        count, unique = 1, name
+        while unique in columns:  # pandas allows a name twice, the others do not
+            unique, count = f"{name}.{count}", count + 1
+        columns[unique] = values
     try:
         if library == "polars":
             import polars
@@ -36,3 +38,7 @@ def to_library(frame: pd.DataFrame, library: str, index_name: str | None = None)
         return pyarrow.table(columns)
     except ImportError as error:  # the data came from there, so it can only have been removed since
         raise MissingDependencyError(f"{library} is not installed any more") from error
+
+
+def _values(column: pd.Series) -> Any:
+    return column.to_numpy() if column.dtype.kind in "fiub" else column.to_list()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.errors import ArgumentError, FormulaError, NewDataError
-from lmmsparse.formula import parse_formula
-from lmmsparse.frame import ModelFrame
+from lmmsparse.formula import Bar, parse_formula
+from lmmsparse.frame import ModelFrame, NewData, TermKey, term_keys
 from lmmsparse.terms import RandomTerm
 
 Float = NDArray[np.float64]
@@ -27,20 +26,23 @@ class Selected:
     columns: tuple[int, ...]
 
 
-def selected_effects(re_form: Any, terms: Sequence[RandomTerm]) -> tuple[Selected, ...]:
+def selected_effects(re_form: Any, terms: Sequence[RandomTerm], spec: NewData) -> tuple[Selected, ...]:
     """Random effects named by ``re_form``.
 
     Parameters
     ----------
     re_form : None, str, 0, False or NaN
         None: all of them.  ``"~0"``, 0, False, NaN or ``"NA"``: none.  A one-sided formula such as ``"~(1|g)"``: those
-        bars, each of which must be a bar of the model or have a part of its columns.
+        bars, each of which must be a bar of the model or have a part of its terms.
     terms : sequence of RandomTerm
+    spec : NewData
+        Knows the columns of every bar.
     """
     if re_form is None:
         return tuple(Selected(t, tuple(range(len(term.names)))) for t, term in enumerate(terms))
-    if re_form is False or (isinstance(re_form, (int, float)) and (re_form == 0 or math.isnan(re_form))):
-        return ()
+    if isinstance(re_form, (bool, int, float, np.integer, np.floating, np.bool_)):
+        if re_form == 0 or math.isnan(re_form):
+            return ()
     if not isinstance(re_form, str):
         raise ArgumentError(
             f"re_form must be None, a formula such as '~(1|g)', or 0 for no random effects; got {re_form!r}"
@@ -54,30 +56,35 @@ def selected_effects(re_form: Any, terms: Sequence[RandomTerm]) -> tuple[Selecte
         bars = parse_formula(f"response {text}").bars
     except FormulaError as error:
         raise ArgumentError(f"re_form {re_form!r} cannot be read: {error}") from error
-    chosen = []
+    held = [spec.bar_designs[term.bar].term_columns() for term in terms]
+    chosen: dict[int, set[int]] = {}
     for bar in bars:
-        wanted = _column_names(bar.left)
-        for t, term in enumerate(terms):
-            if term.group == bar.group and wanted <= set(term.names):
-                chosen.append(Selected(t, tuple(i for i, name in enumerate(term.names) if name in wanted)))
-                break
-        else:
+        for t, columns in _matching(bar, terms, held):
+            if chosen.setdefault(t, set()) & columns:
+                names = ", ".join(terms[t].names[j] for j in sorted(chosen[t] & columns))
+                raise ArgumentError(f"re_form names the random effects {names} of {bar.group} twice")
+            chosen[t] |= columns
+    return tuple(Selected(t, tuple(sorted(columns))) for t, columns in sorted(chosen.items()))
+
+
+def _matching(
+    bar: Bar, terms: Sequence[RandomTerm], held: Sequence[dict[TermKey, tuple[int, ...]]]
+) -> list[tuple[int, set[int]]]:
+    """Columns of the model that a bar names: of the bar that it is, else of one that contains it, else term by term."""
+    wanted = term_keys(bar.left)
+    same = [t for t, term in enumerate(terms) if term.group == bar.group]
+    whole = [t for t in same if set(held[t]) == set(wanted)] or [t for t in same if set(wanted) <= set(held[t])]
+    if whole:
+        return [(whole[0], {j for key in wanted for j in held[whole[0]][key]})]
+    found = []
+    for key in wanted:
+        owners = [t for t in same if key in held[t]]
+        if not owners:
+            names = ", ".join("(Intercept)" if part == {"1"} else ":".join(sorted(part)) for part in wanted)
             have = "; ".join(f"{term.group}: {', '.join(term.names)}" for term in terms)
-            raise ArgumentError(
-                f"re_form: the model has no random effects {', '.join(sorted(wanted))} for {bar.group}; it has {have}"
-            )
-    return tuple(chosen)
-
-
-def _column_names(left: str) -> set[str]:
-    """Column names of a bar's left side made of names, 1 and 0."""
-    names, intercept = set(), True
-    for sign, item in re.findall(r"([+-]?)\s*([^+\-\s]+(?:\([^)]*\))?)", left):
-        if item in ("0", "1"):
-            intercept = (item == "1") == (sign != "-")
-        else:
-            names.add(item.strip("`"))
-    return names | ({"(Intercept)"} if intercept else set())
+            raise ArgumentError(f"re_form: the model has no random effects {names} for {bar.group}; it has {have}")
+        found.append((owners[0], set(held[owners[0]][key])))
+    return found
 
 
 def random_part(columns: Float, codes: NDArray[np.int32], modes: Float, selected: tuple[int, ...]) -> Float:
@@ -100,7 +107,7 @@ def predict_rows(
     total = frame.X @ beta
     if frame.offset is not None:
         total = total + frame.offset
-    for choice in selected_effects(re_form, terms):
+    for choice in selected_effects(re_form, terms, frame.spec):
         term = terms[choice.term]
         total += random_part(term.columns, term.codes, modes[choice.term], choice.columns)
     return np.asarray(total)
@@ -127,11 +134,16 @@ def predict_new(
     total = spec.fixed(newdata) @ beta if len(beta) else np.zeros(len(spec.index(newdata)))
     total = total + spec.offset(newdata)
     if offset is not None:
-        values = np.asarray(offset, dtype=float)
+        try:
+            values = np.asarray(offset, dtype=float)
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(
+                f"offset must be numbers, one for each row of newdata or one for all, got {offset!r}"
+            ) from error
         if values.ndim and values.shape != total.shape:
             raise ArgumentError(f"offset has {values.size} values, newdata {len(total)} rows")
         total = total + values
-    for choice in selected_effects(re_form, terms):
+    for choice in selected_effects(re_form, terms, frame.spec):
         term = terms[choice.term]
         codes = spec.codes(newdata, term.group)
         if not allow_new_levels and (codes < 0).any():

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lmmsparse.errors import ArgumentError
 from lmmsparse.predict import random_part
 from lmmsparse.terms import RandomTerm
 
 Float = NDArray[np.float64]
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """A random generator from a seed: None, a non-negative integer, a sequence of them, or a generator."""
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"seed must be a non-negative integer or a numpy.random.Generator, got {seed!r}") from error
 
 
 def draw_responses(

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from lmmsparse.frame.design import TermKey, term_keys
 from lmmsparse.frame.grouping import Grouping
 from lmmsparse.frame.model_frame import build_model_frame
 from lmmsparse.frame.newdata import NewData
 from lmmsparse.frame.sources import Table, open_table
 from lmmsparse.frame.types import BarColumns, ModelFrame
 
-__all__ = ["BarColumns", "Grouping", "ModelFrame", "NewData", "Table", "build_model_frame", "open_table"]
+__all__ = [
+    "BarColumns",
+    "Grouping",
+    "ModelFrame",
+    "NewData",
+    "Table",
+    "TermKey",
+    "build_model_frame",
+    "open_table",
+    "term_keys",
+]

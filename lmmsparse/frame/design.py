@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+import formulaic
 import numpy as np
 import pandas as pd
 from formulaic.model_spec import ModelSpec
@@ -22,6 +23,7 @@ from lmmsparse.frame.materializer import Materializer, as_name, materialize, rea
 
 INTERCEPT = "(Intercept)"
 Matrix = NDArray[np.float64]
+TermKey = frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,33 @@ class Design:
             for mask in materializer.missing.values():
                 matrix[mask] = np.nan
         return matrix if self.keep is None else matrix[:, self.keep]
+
+    def term_columns(self) -> dict[TermKey, tuple[int, ...]]:
+        """Positions of the columns of every term, by the variables of the term."""
+        if self.spec is None:
+            return {key: (j,) for j, key in enumerate(term_keys_of(self.terms))}
+        out: dict[TermKey, tuple[int, ...]] = {}
+        done = 0
+        for row in self.spec.structure or ():
+            out[_key(row.term)] = tuple(range(done, done + len(row.columns)))
+            done += len(row.columns)
+        return out
+
+
+def term_keys(text: str) -> tuple[TermKey, ...]:
+    """The terms of a right-hand side, each as the set of its variables and expressions."""
+    return term_keys_of(read_terms(text))
+
+
+def term_keys_of(terms: Terms) -> tuple[TermKey, ...]:
+    """`term_keys` of a text that is read."""
+    if terms.plain is not None:
+        return tuple(frozenset({name or "1"}) for name in terms.plain)
+    return tuple(_key(term) for term in formulaic.Formula(terms.lookups))
+
+
+def _key(term: Any) -> TermKey:
+    return frozenset(str(factor.expr) for factor in term.factors)
 
 
 def learn_design(

@@ -158,7 +158,7 @@ def _evaluate_complete(
         if action == "fail":
             raise DataError(f"na_action='fail' and values are missing: {'; '.join(gaps)}.")
         selection = selection.without(np.logical_or.reduce(list(parts.missing.values())), gaps)
-        warnings.warn(f"{'; '.join(gaps)}; those rows were dropped.", MissingRowsWarning, stacklevel=3)
+        warnings.warn(f"{'; '.join(gaps)}; those rows were dropped.", MissingRowsWarning, stacklevel=4)
 
 
 def _kept_numbers(name: str, column: Column, selection: Selection, labels: pd.Index) -> Matrix:
@@ -192,7 +192,7 @@ def _warn_rank_deficient(dropped: tuple[str, ...]) -> None:
             "fixed-effect model matrix is rank deficient so dropping"
             f" {len(dropped)} column{'' if len(dropped) == 1 else 's'}: {', '.join(dropped)}",
             RankDeficiencyWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

@@ -87,7 +87,23 @@ def argument_column(argument: str, value: Any, table: Table) -> Column:
     column = column_of(argument, value)
     if len(column.values) != table.n_rows:
         raise DataError(f"{argument} has {len(column.values)} values, but the data have {table.n_rows} rows.")
+    check_same_index(argument, value, table.index)
     return column
+
+
+def check_same_index(argument: str, value: Any, index: pd.Index) -> None:
+    """Refuse a pandas Series whose labels are not those of the data: by position it would be wrong numbers.
+
+    Raises
+    ------
+    DataError
+        The labels, or their order, differ.
+    """
+    if isinstance(value, pd.Series) and not value.index.equals(index):
+        raise DataError(
+            f"{argument} is a Series whose index differs from that of the data; align it (reindex), "
+            "or give an array to have it taken by position (to_numpy())."
+        )
 
 
 def numeric_argument(argument: str, value: Any, table: Table) -> Column:
@@ -163,6 +179,7 @@ def _subset_positions(subset: Any, table: Table) -> Rows:
     if column.kind == "logical":
         if len(column.values) != n_rows:
             raise DataError(f"subset has {len(column.values)} values, but the data have {n_rows} rows.")
+        check_same_index("subset", subset, table.index)
         chosen = column.values.to_numpy()
         return np.flatnonzero(chosen if column.missing is None else chosen & ~column.missing)
     if isinstance(subset, str):

@@ -115,6 +115,13 @@ def _open_dict(data: Mapping[Any, Any]) -> Table:
     if not lengths:
         raise DataError("The data have no columns.")
     first, n_rows = next(iter(lengths.items()))
+    indexed = [(str(name), values.index) for name, values in data.items() if isinstance(values, pd.Series)]
+    for name, index in indexed[1:]:
+        if not index.equals(indexed[0][1]):
+            raise DataError(
+                f"Columns {indexed[0][0]!r} and {name!r} are Series with different indexes; make a DataFrame of them, "
+                "or give arrays to have them taken by position (to_numpy())."
+            )
     for name, length in lengths.items():
         if length != n_rows:
             raise DataError(f"Column {name!r} has {length} values, but column {first!r} has {n_rows}.")

@@ -98,6 +98,10 @@ def _unknown(name: str, formula: Formula, columns: Collection[str]) -> FormulaEr
     return FormulaError(pointed(message, formula.text, locate(name, formula.text)))
 
 
+# Every smaller whole number is a double.
+LARGEST_EXACT = 2**53
+
+
 @dataclass(frozen=True)
 class Trained:
     """What a variable was in the fit.
@@ -117,12 +121,15 @@ class Trained:
 def prepared(column: Column, *, text_as_factor: bool) -> pd.Series:
     """A complete column as expressions and formulaic are to see it.
 
-    Integers are widened to 64 bits; a factor loses the levels that do not occur.
+    Integers become doubles, so that products of large ones do not overflow, unless doubles cannot hold them; a factor
+    loses the levels that do not occur.
     """
     values = column.values
-    if column.kind == "number" and values.dtype.kind in "iu" and values.dtype != np.int64:
-        small = values.dtype.kind == "i" or int(values.max()) < 2**63
-        return values.astype(np.int64 if small else np.float64)
+    if column.kind == "number":
+        whole = values.dtype.kind in "iu"
+        if whole and len(values) and max(-int(values.min()), int(values.max())) > LARGEST_EXACT:
+            return values
+        return values if values.dtype == np.float64 else values.astype(np.float64)
     if column.kind == "factor":
         return values.cat.remove_unused_categories()
     if column.kind == "text" and text_as_factor:
