@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,6 @@ from lmmsparse.objective import Objective
 from lmmsparse.profiled import Solution
 
 Float = NDArray[np.float64]
-
-# Rounding error of the criterion that is not worth a pass over the rows.
-NEGLIGIBLE_NOISE = 1e-8
 
 
 @dataclass(frozen=True)
@@ -87,23 +84,3 @@ def user_estimates(objective: Objective, solution: Solution, singular: bool) -> 
         perfect=solution.degenerate,
         solution=solution,
     )
-
-
-def refined(objective: Objective, solution: Solution) -> Solution:
-    """The solution with r² summed over the rows where its cross-products have cancelled.
-
-    r² as a difference from yᵀWy loses the digits by which it is smaller; the rows know them.  Only then, and only
-    once, at the end of a fit.
-    """
-    if solution.noise <= NEGLIGIBLE_NOISE * max(1.0, abs(solution.value) / 1e4):
-        return solution
-    working, design = objective.working, objective.design
-    residual = objective.y - design.X @ solution.beta
-    penalty = 0.0
-    for block, u, lam in zip(design.blocks, solution.u, solution.templates, strict=True):
-        residual = residual - np.einsum("ik,ik->i", block.columns, (u @ lam.T)[block.codes])
-        penalty += float((u**2).sum())
-    square = residual**2 if design.weights is None else design.weights * residual**2
-    pwrss = float(square.sum()) + penalty
-    value = solution.value + working.degrees * float(np.log(pwrss / solution.pwrss))
-    return replace(solution, pwrss=pwrss, sigma2=pwrss / working.degrees, value=value)

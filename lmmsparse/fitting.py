@@ -18,11 +18,12 @@ from lmmsparse.boundary import (
     leave_boundary,
 )
 from lmmsparse.errors import FactorizationError
-from lmmsparse.estimates import Estimates, refined, user_estimates
+from lmmsparse.estimates import Estimates, user_estimates
 from lmmsparse.objective import Objective
 from lmmsparse.optimize import Evaluation, Optimum, cobyqa, combined_hessian, newton
 from lmmsparse.pls.plan import Plan
 from lmmsparse.profiled import Derivatives, Solution
+from lmmsparse.threads import blas_threads
 
 Float = NDArray[np.float64]
 
@@ -30,6 +31,10 @@ Float = NDArray[np.float64]
 ZERO_TOLERANCE = 1e-9
 # Another start must promise more than this to be followed.
 WORTHWHILE = 1e-7
+# With fewer rows a parameter than this, a deviance often has several minima, and evaluations cost nothing:
+MANY_ROWS = 20
+# the search is repeated from these multiples of the start.
+OTHER_STARTS = (0.1, 3.0)
 # Searches of one fit: the first, and those from better starts that its end suggests.
 SEARCHES = 3
 # Eigenvalues of the average information below this share of the largest say that θ is not identified.
@@ -122,12 +127,29 @@ def fit(
     watch : callable, optional
         Called with every `Evaluation` (in the user's units).
     """
-    if objective.response.exact:
-        return _exact_fit(objective, optimizer)
+    with blas_threads(objective.plan.core.size):
+        if objective.response.exact:
+            return _exact_fit(objective, optimizer)
+        return _fit(objective, start, optimizer, tolerance, max_evaluations, watch)
+
+
+def _fit(
+    objective: Objective,
+    start: Float | None,
+    optimizer: str,
+    tolerance: float,
+    max_evaluations: int,
+    watch: Callable[[Evaluation], None] | None,
+) -> tuple[Estimates, OptInfo]:
     working = objective.working
     record = Recorder(objective, max_evaluations if optimizer == "newton" else 10 * max_evaluations, watch)
     first = working.start() if start is None else canonical(working.structures, objective.to_working(start))
     optimum = _search(objective, first, optimizer, tolerance, record)
+    if start is None and working.degrees < MANY_ROWS * len(first) and len(first) > 1:
+        for scale in OTHER_STARTS:
+            if record.left > 0 and not optimum.point.degenerate:
+                other = _search(objective, scale * first, optimizer, tolerance, record)
+                optimum = min(optimum, other, key=lambda end: end.point.value)
     for _ in range(SEARCHES - 1):
         if optimum.point.degenerate or record.left < 1:
             break
@@ -138,7 +160,7 @@ def fit(
         if not other.point.value < optimum.point.value:
             break
         optimum = other
-    solution = refined(objective, _settled(objective, optimum, record))
+    solution = objective.refined(_settled(objective, optimum, record))
     directions = empty_directions(objective, solution.theta, optimum.slopes)
     estimates = user_estimates(objective, solution, singular=bool(directions))
     return estimates, _certificate(objective, optimum, directions, estimates, optimizer, tuple(record.history))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -21,11 +22,13 @@ from lmmsparse.coordinates import (
 from lmmsparse.crossproducts import CrossProducts, cross_products, replace_response
 from lmmsparse.errors import ArgumentError
 from lmmsparse.pls.plan import Plan, Values, make_plan
-from lmmsparse.profiled import WorkingObjective
+from lmmsparse.profiled import Solution, WorkingObjective
 from lmmsparse.terms import RandomTerm
 
 Float = NDArray[np.float64]
 
+# Rounding error of the criterion that is not worth a pass over the rows.
+NEGLIGIBLE_NOISE = 1e-8
 # Relative standard deviation (of a column of unit mean square) at which no search can begin: nothing is curved there.
 LARGEST_START = 1e7
 
@@ -127,9 +130,30 @@ class Objective:
             )
         return values
 
+    def solve(self, theta: Float) -> Solution:
+        """Penalized least squares at a working θ, with r² summed over the rows where its cross-products have cancelled.
+
+        r² as a difference from yᵀWy loses the digits by which it is smaller; the rows know them.
+        """
+        return self.refined(self.working.solve(theta))
+
+    def refined(self, solution: Solution) -> Solution:
+        """A solution with r² summed over the rows where rounding would show in the criterion."""
+        if solution.noise <= NEGLIGIBLE_NOISE * max(1.0, abs(solution.value) / 1e4):
+            return solution
+        residual = self.y - self.design.X @ solution.beta
+        penalty = 0.0
+        for block, u, lam in zip(self.design.blocks, solution.u, solution.templates, strict=True):
+            residual = residual - np.einsum("ik,ik->i", block.columns, (u @ lam.T)[block.codes])
+            penalty += float((u**2).sum())
+        square = residual**2 if self.design.weights is None else self.design.weights * residual**2
+        pwrss = float(square.sum()) + penalty
+        value = solution.value + self.working.degrees * float(np.log(pwrss / solution.pwrss))
+        return replace(solution, pwrss=pwrss, sigma2=pwrss / self.working.degrees, value=value)
+
     def __call__(self, theta: ArrayLike) -> float:
         """Profiled deviance or REML criterion at θ, (n_theta,)."""
-        return self.working.solve(self.to_working(self._checked(theta))).value + self.constant
+        return self.solve(self.to_working(self._checked(theta))).value + self.constant
 
     def gradient(self, theta: ArrayLike) -> Float:
         """Gradient of the criterion at θ, (n_theta,)."""

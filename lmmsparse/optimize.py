@@ -25,6 +25,9 @@ SECANT_RATIOS = (0.3, 4.0)
 # and only while it does not shrink the smallest eigenvalue more than this.
 SECANT_SHRINKAGE = 1e-3
 
+# A search of so many evaluations is on a flat ridge, and may end at a thousand times the tolerance.
+LONG_SEARCH = 40
+
 
 class Point(Protocol):
     """Value of the objective at θ."""
@@ -218,7 +221,8 @@ def newton(
         if pair is not None:
             hessian = secant_hessian(hessian, *pair)
         step, predicted = trust_region_step(hessian, local.gradient, radius)
-        if predicted <= tolerance * max(1.0, abs(point.value) / 1e4):
+        patience = 1.0 if len(history) < LONG_SEARCH else 1e3
+        if predicted <= patience * tolerance * max(1.0, abs(point.value) / 1e4):
             converged = True
             break
         length = float(np.linalg.norm(step))
