@@ -35,6 +35,7 @@ WORTHWHILE = 1e-7
 MANY_ROWS = 20
 # the search is repeated from these multiples of the start.
 OTHER_STARTS = (0.1, 3.0)
+OTHER_BUDGET = 50
 # Searches of one fit: the first, and those from better starts that its end suggests.
 SEARCHES = 3
 # Eigenvalues of the average information below this share of the largest say that θ is not identified.
@@ -145,10 +146,10 @@ def _fit(
     record = Recorder(objective, max_evaluations if optimizer == "newton" else 10 * max_evaluations, watch)
     first = working.start() if start is None else canonical(working.structures, objective.to_working(start))
     optimum = _search(objective, first, optimizer, tolerance, record)
-    if start is None and working.degrees < MANY_ROWS * len(first) and len(first) > 1:
+    if start is None and optimizer == "newton" and working.degrees < MANY_ROWS * len(first) and len(first) > 1:
         for scale in OTHER_STARTS:
             if record.left > 0 and not optimum.point.degenerate:
-                other = _search(objective, scale * first, optimizer, tolerance, record)
+                other = _search(objective, scale * first, optimizer, tolerance, record, OTHER_BUDGET)
                 optimum = min(optimum, other, key=lambda end: end.point.value)
     for _ in range(SEARCHES - 1):
         if optimum.point.degenerate or record.left < 1:
@@ -189,13 +190,17 @@ def _settled(objective: Objective, optimum: Optimum[Solution, Derivatives], reco
     """The optimum with tiny variances at exactly zero, where that costs nothing."""
     working, point = objective.working, optimum.point
     theta = emptied(working.structures, point.theta)
-    if np.array_equal(theta, point.theta):
-        return point if point.exact else working.solve(theta)
+    if point.exact and np.array_equal(theta, point.theta):
+        return point
     settled = working.solve(theta)
     slack = max(ZERO_TOLERANCE * max(1.0, abs(settled.value) / 1e4), settled.noise)
     accepted = settled.value <= point.value + slack
     record(Evaluation(theta, settled.value, accepted))
-    return settled if accepted else working.solve(point.theta)
+    if accepted or np.array_equal(theta, point.theta):
+        return settled
+    kept = working.solve(point.theta)
+    record(Evaluation(point.theta, kept.value, True))
+    return kept
 
 
 def _exact_fit(objective: Objective, optimizer: str) -> tuple[Estimates, OptInfo]:
@@ -228,15 +233,17 @@ def _search(
     optimizer: str,
     tolerance: float,
     record: Recorder,
+    budget: int | None = None,
 ) -> Optimum[Solution, Derivatives]:
     working = objective.working
+    budget = record.left if budget is None else min(budget, record.left)
     if optimizer == "cobyqa":
         return cobyqa(
             working.solve_nearby,
             working.differentiate,
             start,
             objective.lower_bounds,
-            max_evaluations=record.left,
+            max_evaluations=budget,
             watch=record,
         )
     return newton(
@@ -245,7 +252,7 @@ def _search(
         start,
         chart=working.chart,
         tolerance=tolerance,
-        max_evaluations=record.left,
+        max_evaluations=budget,
         watch=record,
     )
 

@@ -95,7 +95,7 @@ def test_the_hessian_is_near_the_second_differences() -> None:
 
 def test_theta_is_checked() -> None:
     objective = make_case("one", [[(2, True)]]).objective()
-    with pytest.raises(ArgumentError, match="3: a.c0, "):
+    with pytest.raises(ArgumentError, match=r"3: a\.c0, "):
         objective([1.0, 2.0])
     for bad in ([1.0, np.nan, 1.0], [1.0, np.inf, 1.0]):
         with pytest.raises(ArgumentError, match="finite"):

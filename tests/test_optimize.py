@@ -30,6 +30,10 @@ class Point:
     value: float
     degenerate: bool = False
 
+    @property
+    def noise(self) -> float:
+        return 1e-13 * abs(self.value)
+
 
 @dataclass(frozen=True)
 class Slopes:
@@ -78,7 +82,7 @@ def rosenbrock() -> Problem:
 
 
 def double_well(d: int = 1) -> Problem:
-    """Σ (x² − 1)²: a maximum at 0 with zero gradient, minima at ±1; information and curvature as of λ² in a deviance."""
+    """Σ (x² − 1)²: a maximum at 0 with zero gradient, minima at ±1; derivatives in two parts as of a deviance."""
     return Problem(
         lambda x: float(((x**2 - 1) ** 2).sum()),
         lambda x: 4 * x * (x**2 - 1),

@@ -20,6 +20,7 @@ Float = NDArray[np.float64]
 
 # Of the Cholesky factor; exact arithmetic gives at least 1.
 SMALLEST_PIVOT = 0.99
+TOO_LARGE = "theta is too large: rounding leaves M(theta) singular"
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,10 @@ class Factor:
         ]
         factors = []
         for i, part in enumerate(plan.peeled):
-            l, l_inverse = leaves.factor_leaves(diagonal[part.block])
+            try:
+                l, l_inverse = leaves.factor_leaves(diagonal[part.block])
+            except np.linalg.LinAlgError as error:
+                raise FactorizationError(TOO_LARGE) from error
             w_entries = leaves.scale_entries(entries[i], part.leaf, l_inverse)
             w_parents = {j: leaves.scale_parents(block, l_inverse) for j, block in parents[i].items()}
             for j, parent in part.parents.items():
@@ -167,7 +171,7 @@ class Factor:
         pivots = [float(np.diagonal(f.l, axis1=1, axis2=2).min()) for f in factors]
         pivots += [] if self.core is None else [self.core.smallest_pivot]
         if not min(pivots) > SMALLEST_PIVOT:
-            raise FactorizationError("theta is too large: M(theta) cannot be told from a singular matrix")
+            raise FactorizationError(TOO_LARGE)
 
     @property
     def logdet(self) -> float:
