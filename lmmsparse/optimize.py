@@ -25,8 +25,8 @@ SECANT_RATIOS = (0.3, 4.0)
 # and only while it does not shrink the smallest eigenvalue more than this.
 SECANT_SHRINKAGE = 1e-3
 
-# A search of so many evaluations is on a flat ridge, and may end at a thousand times the tolerance.
-LONG_SEARCH = 40
+# A search of so many evaluations is on a flat ridge, and may end at so many times the tolerance.
+LONG_SEARCHES = ((120, 100.0), (40, 10.0))
 
 
 class Point(Protocol):
@@ -176,6 +176,11 @@ def trust_region_step(hessian: Float, gradient: Float, radius: float) -> tuple[F
     return vectors @ step, decrease
 
 
+def loosened(tolerance: float, evaluations: int) -> float:
+    """The tolerance in force after so many evaluations."""
+    return tolerance * next((factor for count, factor in LONG_SEARCHES if evaluations >= count), 1.0)
+
+
 def newton(
     solve: Callable[[Float], P],
     differentiate: Callable[[P], S],
@@ -221,8 +226,7 @@ def newton(
         if pair is not None:
             hessian = secant_hessian(hessian, *pair)
         step, predicted = trust_region_step(hessian, local.gradient, radius)
-        patience = 1.0 if len(history) < LONG_SEARCH else 1e3
-        if predicted <= patience * tolerance * max(1.0, abs(point.value) / 1e4):
+        if predicted <= loosened(tolerance, len(history)) * max(1.0, abs(point.value) / 1e4):
             converged = True
             break
         length = float(np.linalg.norm(step))

@@ -11,7 +11,7 @@ fits it and
   one does;
 - the criterion is that of ``objective(theta)``, and that of a least-squares problem in dense algebra on the rows;
 - fitted values and residuals add up to the response, θ has no negative diagonal, every warning is the library's;
-- the search took at most 30 evaluations.
+- the searches took at most 250 evaluations together.
 
 Prints a line for each fault with the number that reproduces it (``--only``), then how often each kind occurred,
 what was refused, the distribution of evaluations, and ``N passed, N failed``.  Exit status 1 when any failed.
@@ -47,7 +47,7 @@ from lmmsparse.errors import ConvergenceWarning
 Float = NDArray[np.float64]
 
 EXCESS = 1e-6
-MOST_EVALUATIONS = 30
+MOST_EVALUATIONS = 250
 # Each derivative-free search may use so many evaluations, and as many more for each parameter.
 SEARCH_EFFORT = 40
 # Models with more parameters get no search from a random start.
