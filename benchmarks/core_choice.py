@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array
 
-from lmmsparse.pls.cores import DenseCore, SparseCore, _sparse_core
+from lmmsparse.pls.cores import DenseCore, SparseCore
 from lmmsparse.pls.symbolic import dense_shape
 
 Float = NDArray[np.float64]
@@ -127,7 +127,7 @@ def measure(design: CoreDesign, repeats: int) -> Timing:
     """Both representations of one design."""
     size, diagonal = design.size, np.arange(design.size)
     dense = DenseCore(size, diagonal, diagonal, dense_shape(size))
-    sparse = _sparse_core(size, diagonal, diagonal, [(design.w.indptr, design.w.indices)], np.inf)
+    sparse = sparse_core(size, diagonal, diagonal, [(design.w.indptr, design.w.indices)], np.inf)
     assert isinstance(sparse, SparseCore)  # there is no limit
     fill = sparse.shape.factor_entries / dense.shape.factor_entries
     return Timing(design, fill, best_seconds(dense, design, repeats), best_seconds(sparse, design, repeats))

@@ -35,7 +35,7 @@ from lmmsparse.simulate import draw_responses, generator
 from lmmsparse.summary import Summary
 from lmmsparse.terms import RandomTerm
 from lmmsparse.varcorr import VarCorr
-from lmmsparse.verdict import warn_of
+from lmmsparse.verdict import notes, warn_of
 
 Float = NDArray[np.float64]
 
@@ -69,8 +69,6 @@ class LinearMixedModel:
     optinfo: OptInfo
     control: Control
     call: Call
-
-    # -- estimates ------------------------------------------------------------------------------------------
 
     @property
     def fixef(self) -> pd.Series:
@@ -141,8 +139,6 @@ class LinearMixedModel:
         """Fixed plus random effects of every level: a frame for every grouping factor."""
         return coefficient_frames(self.terms, self.estimates.b, self.fixef, self.frame.library)
 
-    # -- criterion ------------------------------------------------------------------------------------------
-
     @property
     def is_reml(self) -> bool:
         """True when the REML criterion was minimised."""
@@ -210,8 +206,6 @@ class LinearMixedModel:
         """
         return smallest_spread(self.terms, self.objective, self.estimates) < tol
 
-    # -- values ---------------------------------------------------------------------------------------------
-
     def _by_row(self, values: Float, name: str) -> pd.Series:
         """Values of the kept rows, with NaN for the others under ``na_action="exclude"``."""
         return self.frame.series(values, name)
@@ -256,8 +250,6 @@ class LinearMixedModel:
         """A part of the model by lme4's name: ``X``, ``Z``, ``theta``, ``u``, ``b``, ``Lambda``, ``RX``, ``cnms`` …."""
         return extract(name, Parts(self.frame, self.terms, self.objective, self.estimates))
 
-    # -- reports --------------------------------------------------------------------------------------------
-
     def summary(self) -> Summary:
         """The fit as lme4's ``summary`` prints it; ``print(m.summary())``."""
         coefficients = pd.DataFrame({"estimate": self.fixef, "std_error": self.bse, "statistic": self.tvalues})
@@ -265,15 +257,6 @@ class LinearMixedModel:
         correlation = None
         if len(sd) > 1:
             correlation = pd.DataFrame(self.vcov().to_numpy() / np.outer(sd, sd), self.bse.index, self.bse.index)
-        dropped = self.frame.dropped
-        notes = []
-        if dropped:
-            notes.append(
-                f"fixed-effect model matrix is rank deficient so dropping {len(dropped)} "
-                f"column{'' if len(dropped) == 1 else 's'}: {', '.join(dropped)}"
-            )
-        if self.optinfo.message != "converged":
-            notes.append(self.optinfo.message.removeprefix("converged: "))
         return Summary(
             reml=self.is_reml,
             formula=self.frame.formula.text,
@@ -293,7 +276,7 @@ class LinearMixedModel:
             ngroups=self.ngroups,
             coefficients=coefficients,
             correlation=correlation,
-            messages=tuple(notes),
+            messages=notes(self.frame, self.optinfo),
         )
 
     def __str__(self) -> str:
@@ -303,8 +286,6 @@ class LinearMixedModel:
         kind = "REML criterion" if self.is_reml else "-2 log-likelihood"
         fit = f"{self.nobs} rows, {kind} {self.criterion:.4f}, {self.optinfo.message}"
         return f"<LinearMixedModel {self.frame.formula.text!r}: {fit}>"
-
-    # -- new data, new y ------------------------------------------------------------------------------------
 
     def predict(
         self, newdata: Any = None, re_form: Any = None, allow_new_levels: bool = False, offset: Any = None

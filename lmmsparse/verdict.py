@@ -8,6 +8,7 @@ from lmmsparse.coordinates import redundant_terms
 from lmmsparse.errors import ConvergenceWarning, IdentifiabilityWarning, PerfectFitWarning, SingularFitWarning
 from lmmsparse.estimates import Estimates
 from lmmsparse.fitting import OptInfo
+from lmmsparse.frame import ModelFrame
 from lmmsparse.objective import Objective
 
 
@@ -34,3 +35,17 @@ def warn_of(estimates: Estimates, info: OptInfo, objective: Objective, stackleve
             IdentifiabilityWarning,
             stacklevel=stacklevel,
         )
+
+
+def notes(frame: ModelFrame, info: OptInfo) -> tuple[str, ...]:
+    """The same for the end of a summary: dropped columns, and how the search ended when there is something to say."""
+    out = []
+    if frame.dropped:
+        columns = "column" if len(frame.dropped) == 1 else "columns"
+        out.append(
+            f"fixed-effect model matrix is rank deficient so dropping {len(frame.dropped)} {columns}: "
+            + ", ".join(frame.dropped)
+        )
+    if info.message != "converged":
+        out.append(info.message.removeprefix("converged: "))
+    return tuple(out)

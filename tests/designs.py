@@ -69,6 +69,10 @@ class Case:
     reml: bool = True
     label: str = ""
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Let hypothesis write the label, not the arrays."""
+        printer.text(repr(self))
+
     @property
     def n_theta(self) -> int:
         return sum(term.structure.n_theta for term in self.terms)

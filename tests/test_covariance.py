@@ -70,6 +70,19 @@ def test_canonical_template_keeps_the_covariance(k: int, rank: int, seed: int) -
     assert np.count_nonzero(np.diag(canonical)) <= min(rank, k)
 
 
+@generated
+@given(st.integers(2, 4), st.integers(0, 1000))
+def test_canonical_template_where_rows_are_empty(k: int, seed: int) -> None:
+    """A row that is zero, or depends on those before it, takes no direction from the rows after it."""
+    rng = np.random.default_rng(seed)
+    template = np.tril(rng.normal(size=(k, k)))
+    template[rng.random(k) < 0.5, :] = 0.0
+    template[np.diag_indices(k)] *= rng.random(k) < 0.5
+    canonical = canonical_template(template)
+    assert_canonical(canonical)
+    assert_allclose(canonical @ canonical.T, template @ template.T, atol=1e-12)
+
+
 def test_canonical_template_of_a_canonical_one_is_itself() -> None:
     lower = np.array([[2.0, 0.0], [-1.0, 0.5]])
     assert_allclose(canonical_template(lower), lower, rtol=1e-14)
@@ -78,11 +91,45 @@ def test_canonical_template_of_a_canonical_one_is_itself() -> None:
 
 
 def test_empty_first_variance_moves_the_rest_to_later_columns() -> None:
-    canonical = canonical_template(np.array([[0.0, 0.0], [3.0, 4.0]]))
-    assert_allclose(canonical, [[0, 0], [0, 5]])
+    for row in ([3.0, 4.0], [5.0, 0.0], [0.0, -5.0]):
+        assert_allclose(canonical_template(np.array([[0.0, 0.0], row])), [[0, 0], [0, 5]])
 
 
 def test_small_pivots_keep_their_digits() -> None:
     """The product squares the condition number; the factor does not go through it."""
     template = np.array([[-1.0, 0.0], [1.0, 1e-9]])
     assert_allclose(canonical_template(template), [[1, 0], [-1, 1e-9]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("template", [np.diag([1e-9, 2.0]), np.array([[1e-9, 0.0], [2.0, 1.0]]), np.zeros((2, 2))])
+def test_spread_at_least_raises_what_is_below(template: np.ndarray) -> None:
+    raised = Unstructured(2).spread_at_least(template, 1e-5)
+    assert_array_equal(raised, np.tril(raised))
+    assert np.linalg.svd(raised)[1][-1] == pytest.approx(1e-5, rel=1e-6)
+    assert_allclose(raised @ raised.T, template @ template.T, atol=2e-10)
+
+
+def test_spread_at_least_of_a_diagonal_keeps_signs() -> None:
+    found = Diagonal(3).spread_at_least(np.diag([-2.0, -1e-9, 0.0]), 1e-5)
+    assert_allclose(np.diag(found), [-2.0, -1e-5, 1e-5])
+
+
+@pytest.mark.parametrize("structure", [Unstructured(2), Diagonal(2)])
+def test_templates_that_are_large_enough_are_returned_as_they_are(structure: CovarianceStructure) -> None:
+    template = structure.template(np.full(structure.n_theta, -0.5))
+    assert structure.spread_at_least(template, 1e-5) is template
+    assert structure.without_small(template, 1e-3) is template
+
+
+def test_without_small_empties_whole_directions() -> None:
+    found = Unstructured(2).without_small(np.array([[1e-5, 0.0], [3.0, 4.0]]), 1e-3)
+    assert np.linalg.matrix_rank(found) == 1
+    assert_allclose(found @ found.T, [[0, 0], [0, 25]], atol=1e-3)
+    assert_allclose(Unstructured(2).without_small(np.diag([1e-9, 2.0]), 1e-3), np.diag([0, 2.0]), atol=1e-15)
+    assert_allclose(Diagonal(3).without_small(np.diag([1e-5, -2.0, 0.0]), 1e-3), np.diag([0, 2.0, 0]))
+
+
+def test_smallest_spread_is_that_of_any_direction() -> None:
+    template = np.array([[1.0, 0.0], [1.0, 0.1]])
+    assert Unstructured(2).smallest_spread(template) == pytest.approx(np.linalg.svd(template)[1].min())
+    assert Diagonal(2).smallest_spread(np.diag([-3.0, 2.0])) == pytest.approx(2.0)

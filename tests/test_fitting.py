@@ -125,7 +125,7 @@ class TestBoundary:
         assert estimates.criterion == pytest.approx(1743.62827196, abs=1e-7)
         assert info.converged and not estimates.singular
 
-    @pytest.mark.parametrize("start", [None, (1.0, 0.7, 0.5), (1.0, 2.0, 0.1), (-1.0, 0.5, -0.5)])
+    @pytest.mark.parametrize("start", [None, (1.0, 0.7, 0.5), (1.0, 2.0, 0.1), (-1.0, 0.5, -0.5), (0.0, 0.0, 1.0)])
     @pytest.mark.parametrize("seed", [0, 1, 2])
     def test_an_empty_first_direction_is_seen_from_every_start(
         self, start: tuple[float, ...] | None, seed: int
@@ -139,6 +139,8 @@ class TestBoundary:
         assert_in_bounds(estimates.theta, case)
         covariance = estimates.templates[0] @ estimates.templates[0].T
         assert_allclose(covariance / covariance[1, 1], [[0, 0], [0, 1]], atol=1e-4)
+        if start is not None and start[0] == 0.0:  # the search never left it
+            assert_array_equal(estimates.theta[:2], 0.0)
 
     @pytest.mark.parametrize("start", [1.0, -1.0, -1e-3])
     def test_a_tiny_variance_is_no_empty_one(self, start: float) -> None:

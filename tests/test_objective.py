@@ -139,3 +139,36 @@ def test_the_other_criterion() -> None:
     objective = case.objective(reml=True)
     assert objective.with_reml(False)(theta) == case.objective(reml=False)(theta)
     assert objective.with_reml(False).with_reml(True)(theta) == objective(theta)
+
+
+def test_residuals_of_a_nearly_perfect_fit_are_summed_over_the_rows() -> None:
+    """r² as a difference of cross-products has no digits left here; the criterion keeps its own."""
+    case = make_case("crossed", [[(1, True)], [(1, True)]], weighted=True)
+    rng = np.random.default_rng(3)
+    effects = [1e4 * rng.normal(size=len(term.levels))[term.codes] for term in case.terms]
+    close = replace(case, y=5 + effects[0] + effects[1] + 1e-3 * rng.normal(size=48))
+    theta = np.array([1e5, 1e5])
+    objective = close.objective()
+    assert objective(theta) == pytest.approx(close.oracle(theta).value, abs=1e-3)
+    solution = objective.working.solve(objective.to_working(theta))
+    assert solution.noise > 1e-6
+    refined = objective.refined(solution)
+    assert refined.sigma2 * objective.response.scale**2 == pytest.approx(close.oracle(theta).sigma2, rel=1e-4)
+    assert_allclose(refined.u[0], solution.u[0])
+
+
+def test_ordinary_solutions_are_not_refined() -> None:
+    objective = make_case("one", [[(1, True)]]).objective()
+    solution = objective.working.solve(np.array([1.0]))
+    assert solution.noise < 1e-10
+    assert objective.refined(solution) is solution
+
+
+def test_starts_are_checked() -> None:
+    objective = make_case("one", [[(2, True)]]).objective()
+    assert_allclose(objective.checked_start([1, 0.5, 2]), [1, 0.5, 2])
+    for bad in ([1.0, 2.0], [1.0, np.nan, 1.0], "abc", [1e12, 0.0, 1.0]):
+        with pytest.raises(ArgumentError, match="start must hold 3 finite values"):
+            objective.checked_start(bad)
+    with pytest.raises(ArgumentError, match="must be numbers"):
+        objective("abc")

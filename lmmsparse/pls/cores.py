@@ -274,7 +274,7 @@ def choose_core(
         if fits:
             entry_limit = min(entry_limit, DENSE_FILL * dense.shape.factor_entries)
         try:
-            sparse = _sparse_core(size, rows, columns, leaves, entry_limit)
+            sparse = sparse_core(size, rows, columns, leaves, entry_limit)
         except MissingDependencyError:
             if fits and size <= DENSE_WITHOUT_CHOLMOD:
                 return dense
@@ -293,7 +293,7 @@ def choose_core(
     )
 
 
-def _sparse_core(
+def sparse_core(
     size: int,
     rows: Index,
     columns: Index,

@@ -11,9 +11,9 @@ from scipy.sparse import csc_array
 Index = NDArray[np.int32]
 
 # Below this many rows LAPACK on a dense core beats a sparse one whatever the pattern.
-SMALL_CORE = 600
+SMALL_CORE = 500
 # Fill of the factor's lower triangle above which the dense core is faster (measured with benchmarks/core_choice.py).
-DENSE_FILL = 0.25
+DENSE_FILL = 0.22
 # Copies of a dense core alive at once: the factor and its inverse.
 DENSE_COPIES = 2
 
