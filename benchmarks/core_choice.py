@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array
 
-from lmmsparse.pls.cores import DenseCore, SparseCore
+from lmmsparse.pls.cores import DenseCore, SparseCore, sparse_core
 from lmmsparse.pls.symbolic import dense_shape
 
 Float = NDArray[np.float64]

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
 
+# A row of a template whose part orthogonal to earlier rows is shorter than this share of it is spanned by them.
+DEPENDENT = 1e-14
+
 
 @dataclass(frozen=True)
 class CovarianceStructure(ABC):
@@ -135,14 +138,17 @@ def canonical_template(template: Float) -> Float:
     R = np.asarray(np.linalg.qr(template.T, mode="r"))
     L = R.T
     L = L * np.where(np.diag(L) < 0, -1.0, 1.0)
-    scale = np.linalg.norm(template, axis=1)
-    deficient = np.abs(np.diag(L)) <= 1e-14 * np.where(scale > 0, scale, 1.0)
-    if not deficient.any():
+    if (np.diag(L) > DEPENDENT * np.linalg.norm(template, axis=1)).all():
         return np.asarray(np.tril(L))
-    covariance = template @ template.T
-    factor = np.zeros((k, k))
-    for j in range(k):
-        column = covariance[j:, j] - factor[j:, :j] @ factor[j, :j]
-        if not deficient[j] and column[0] > 0:
-            factor[j:, j] = column / np.sqrt(column[0])
+    # a row that earlier rows span adds no column; the others are orthogonalised in turn, twice against rounding
+    factor, basis = np.zeros((k, k)), np.zeros((k, k))
+    for i, row in enumerate(template):
+        rest = row.astype(float)
+        for _ in range(2):
+            along = basis @ rest
+            rest = rest - along @ basis
+            factor[i] += along
+        length = float(np.linalg.norm(rest))
+        if length > DEPENDENT * float(np.linalg.norm(row)):
+            factor[i, i], basis[i] = length, rest / length
     return factor
