@@ -110,16 +110,24 @@ def sum_parts(items: Sequence[Item], text: str, end: int) -> list[Part]:
     current: list[Item] = []
     negative = False
     signed_at: int | None = None
+    doubled: int | None = None
     for item in items:
         if is_operator(item, ("+", "-")) and not _awaits_operand(current):
             if current:
                 parts.append(Part(negative, tuple(current)))
                 current, negative = [], False
+            elif signed_at is not None:
+                doubled = item.start
             negative ^= is_operator(item, ("-",))
             signed_at = item.start
         else:
+            if negative and doubled is not None and not (isinstance(item, Token) and item.kind == "number"):
+                # R reads "a + -b" as a and b, a sum of terms as a without b: neither is to be guessed
+                message = "Two signs in a row; write I(-x) for the negative of a variable, or one sign."
+                raise FormulaError(pointed(message, text, doubled))
             _check_next(current, item, text)
             current.append(item)
+            signed_at = doubled = None
     if not current or _awaits_operand(current):
         place = current[-1].start if current else signed_at
         raise FormulaError(pointed("Nothing follows this operator.", text, end if place is None else place))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmmsparse.errors import ArgumentError
+from lmmsparse.errors import ArgumentError, FormulaError
 from lmmsparse.formula import Bar, parse_formula
 
 COLUMNS = ("y", "x", "z", "g", "h", "a", "b", "c", "IQ.ver.cen", "my y", "my x", "my g", "class")
@@ -197,3 +197,13 @@ def test_grouping_sides_expand_as_defined(grouping: object) -> None:
     assert {frozenset(bar.factors) for bar in bars} == set(expanded(grouping))
     assert len({bar.factors for bar in bars}) == len(bars)
     assert all(len(set(bar.factors)) == len(bar.factors) for bar in bars)
+
+
+@pytest.mark.parametrize("text", ["y ~ x + -z + (1|g)", "y ~ x + (z + -x) + (1|g)", "y ~ x - +z + (1|g)"])
+def test_two_signs_in_a_row_are_not_guessed(text: str) -> None:
+    with pytest.raises(FormulaError, match="Two signs in a row"):
+        parse_formula(text)
+
+
+def test_a_sign_before_a_number_says_what_it_says() -> None:
+    assert parse_formula("y ~ x + -1 + (1|g)").fixed == parse_formula("y ~ x - 1 + (1|g)").fixed
