@@ -280,7 +280,7 @@ class LinearMixedModel:
         )
 
     def __str__(self) -> str:
-        return str(self.summary())
+        return self.summary().brief()
 
     def __repr__(self) -> str:
         kind = "REML criterion" if self.is_reml else "-2 log-likelihood"

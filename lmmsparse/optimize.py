@@ -186,7 +186,7 @@ def newton(
     differentiate: Callable[[P], S],
     start: Float,
     *,
-    chart: Callable[[P, S], Any] = PlainChart.around,
+    chart: Callable[[P, S], LocalChart] = PlainChart.around,
     tolerance: float = 1e-10,
     max_evaluations: int = 200,
     watch: Callable[[Evaluation], None] | None = None,
