@@ -23,7 +23,7 @@ Float = NDArray[np.float64]
 SMALLEST_SPREAD = 1e-5
 # Share of yᵀWy below which r² is the rounding error of its own computation.
 SMALLEST_RESIDUAL = 1e-13
-ROUNDING = 10.0 * np.finfo(float).eps
+ROUNDING = 2.0 * np.finfo(float).eps
 
 
 @dataclass(frozen=True)

@@ -77,9 +77,9 @@ class DenseFactor:
         return 2.0 * float(np.log(np.diag(self.L)).sum())
 
     @property
-    def smallest_pivot(self) -> float:
-        """Smallest diagonal entry of L."""
-        return float(np.diag(self.L).min())
+    def pivots(self) -> Float:
+        """Diagonal of L, by row of the core."""
+        return np.diag(self.L)
 
     def forward(self, right: Float) -> Float:
         """L⁻¹ right, (size, m)."""
@@ -188,9 +188,11 @@ class SparseFactor:
         return 2.0 * float(np.log(self.L.data[self.L.indptr[:-1]]).sum())
 
     @property
-    def smallest_pivot(self) -> float:
-        """Smallest diagonal entry of L."""
-        return float(self.L.data[self.L.indptr[:-1]].min())
+    def pivots(self) -> Float:
+        """Diagonal of L, by row of the core."""
+        out = np.empty(self.L.shape[0])
+        out[self.permutation] = self.L.data[self.L.indptr[:-1]]
+        return out
 
     def forward(self, right: Float) -> Float:
         """L⁻¹ P right, (size, m)."""

@@ -18,8 +18,10 @@ from lmmsparse.pls.plan import PeeledBlock, Plan, Values, core_values, scaled_en
 
 Float = NDArray[np.float64]
 
-# Of the Cholesky factor; exact arithmetic gives at least 1.
+# Squared pivots of the Cholesky factor: exact arithmetic gives at least 1 ...
 SMALLEST_PIVOT = 0.99
+# ... and a smaller share than this of the diagonal entry of M is rounding.
+SMALLEST_REMAINDER = 1e-12
 TOO_LARGE = "theta is too large: rounding leaves M(theta) singular"
 
 
@@ -167,11 +169,28 @@ class Factor:
         if plan.core.matrix is not None:
             updates = [f.w for f in factors if f.w is not None]
             self.core = plan.core.matrix.factorize(core_values(plan, values, templates), updates)
-        # M − I is positive semidefinite, so that no pivot is below 1 unless rounding has swallowed the I
-        pivots = [float(np.diagonal(f.l, axis1=1, axis2=2).min()) for f in factors]
-        pivots += [] if self.core is None else [self.core.smallest_pivot]
-        if not min(pivots) > SMALLEST_PIVOT:
-            raise FactorizationError(TOO_LARGE)
+        self._check_pivots(values, templates)
+
+    def _check_pivots(self, values: Values, templates: list[Float]) -> None:
+        """Refuse a factor whose pivots are what rounding has left of much larger diagonal entries of M.
+
+        M − I is positive semidefinite, so that in exact arithmetic no pivot is below 1 either.
+        """
+        pivots = [
+            (p.block, np.diagonal(f.l, axis1=1, axis2=2)) for p, f in zip(self.plan.peeled, self.leaves, strict=True)
+        ]
+        if self.core is not None:
+            of_core = self.core.pivots
+            for h in self.plan.core.blocks:
+                q, K = self.plan.shapes[h]
+                start = self.plan.core.offsets[h]
+                pivots.append((h, of_core[start : start + q * K].reshape(q, K)))
+        for block, l in pivots:
+            lam = templates[block]
+            before = np.einsum("ab,qac,cb->qb", lam, values.diagonal[block], lam) + 1.0
+            square = l**2
+            if not (square > np.maximum(SMALLEST_PIVOT, SMALLEST_REMAINDER * before)).all():
+                raise FactorizationError(TOO_LARGE)
 
     @property
     def logdet(self) -> float:
