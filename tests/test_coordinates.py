@@ -205,6 +205,13 @@ class TestResponse:
         _, coordinates = working_response(1e9 + 2 * X[:, 1] + 1e-4 * rng.normal(size=N), design)
         assert not coordinates.exact
 
+    @pytest.mark.parametrize("unit", [1e-26, 1e26])
+    def test_units_of_the_weights_make_nothing_exact(self, rng: np.random.Generator, unit: float) -> None:
+        design, _ = example(unit * WEIGHTS)
+        x = (design.X @ design.coordinates.fixed_map)[:, 1]
+        assert not working_response(3 + 2 * x + 1e-6 * rng.normal(size=N), design)[1].exact
+        assert working_response(3 + 2 * x, design)[1].exact
+
 
 class TestRedundantTerms:
     X = np.ones((N, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from numpy.testing import assert_allclose, assert_array_equal
 
+from lmmsparse import fitting
+from lmmsparse.errors import MissingDependencyError
 from lmmsparse.fitting import OptInfo, fit
 from lmmsparse.optimize import Evaluation
-from tests.designs import Case, Float, cases, generated, make_case, make_term
+from tests.designs import Case, Float, cases, generated, make_case, make_term, needs_cholmod
 
 
 def one_way(frame: pd.DataFrame, group: str, response: str, reml: bool = True) -> Case:
@@ -181,6 +184,35 @@ def test_no_start_finds_less(case: Case) -> None:
         assert estimates.criterion <= objective(nearby) + 1e-8
         if np.abs(other.theta - estimates.theta).max() < 0.5:  # a few levels allow several minima
             assert estimates.criterion == pytest.approx(other.criterion, rel=1e-8)
+
+
+class TestSecondMinima:
+    """Few rows a parameter: the nearest minimum is not the lowest."""
+
+    def test_of_a_small_vector_valued_model(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        rng = np.random.default_rng(40)
+        case = make_case("crossed", [[(2, True)], [(2, True)]], reml=False, n=30, seed=40)
+        y = rng.normal(size=30)
+        for term in case.terms:
+            y = y + 0.7 * (term.columns * rng.normal(size=(len(term.levels), 2))[term.codes]).sum(axis=1)
+        objective = case.objective(y=y)
+        lowest, info = fit(objective)
+        monkeypatch.setattr(fitting, "OTHER_STARTS", ())
+        nearest, _ = fit(objective)
+        assert info.converged
+        assert lowest.criterion < nearest.criterion - 1.0
+        assert info.evaluations == len(info.history)
+
+    def test_at_zero_variances(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(fitting, "OTHER_STARTS", ())
+        rng = np.random.default_rng(1478)
+        case = make_case("one", [[(2, False)]], p=1, reml=False, n=14, seed=1478)
+        objective = case.objective(y=rng.standard_t(2, size=14))
+        estimates, info = fit(objective)
+        assert_array_equal(estimates.theta, [0.0, 0.0])
+        assert estimates.criterion == pytest.approx(objective([0.0, 0.0]), rel=1e-12)
+        assert info.converged and estimates.singular
+        assert min(e.value for e in info.history) >= estimates.criterion - 1e-9
 
 
 @settings(generated, max_examples=30)
@@ -359,3 +391,36 @@ def test_fitting_leaves_the_objective_as_it_was(sleepstudy: Case) -> None:
     fit(objective, start=start)
     assert objective(theta) == before
     assert_array_equal(start, [0.5, 0.1, 0.2])
+
+
+class TestWithoutScikitSparse:
+    """Dense cores need no CHOLMOD; sparse ones that are not too large are factored densely."""
+
+    def ring(self, levels: int) -> Case:
+        """Levels of two factors that meet one after the other: a core that is sparse when it is large."""
+        rng = np.random.default_rng(levels)
+        a = np.repeat(np.arange(levels), 2)
+        b = np.roll(a, 1)
+        y = rng.normal(size=levels)[a] + rng.normal(size=levels)[b] + 0.5 * rng.normal(size=2 * levels)
+        return Case(y, np.ones((2 * levels, 1)), (make_term(a, None, "a"), make_term(b, None, "b")))
+
+    def test_dense_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        expected = fit(self.ring(60).objective())[0].criterion
+        monkeypatch.setitem(sys.modules, "sksparse", None)
+        estimates, info = fit(self.ring(60).objective())
+        assert info.plan.core.kind == "dense"
+        assert estimates.criterion == expected
+
+    @needs_cholmod
+    def test_small_sparse_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        sparse, info = fit(self.ring(800).objective())
+        assert info.plan.core.kind == "sparse"
+        monkeypatch.setitem(sys.modules, "sksparse", None)
+        dense, info = fit(self.ring(800).objective())
+        assert info.plan.core.kind == "dense"
+        assert dense.criterion == pytest.approx(sparse.criterion, rel=1e-10)
+
+    def test_large_sparse_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "sksparse", None)
+        with pytest.raises(MissingDependencyError, match="pip install"):
+            self.ring(10_000).objective()

@@ -28,11 +28,8 @@ from tests.designs import Float, generated
 class Point:
     theta: Float
     value: float
-    degenerate: bool = False
-
-    @property
-    def noise(self) -> float:
-        return 1e-13 * abs(self.value)
+    degenerate: bool
+    noise: float
 
 
 @dataclass(frozen=True)
@@ -51,12 +48,14 @@ class Problem:
     information: Callable[[Float], Float]
     curvature: Callable[[Float], Float] = lambda theta: np.zeros((len(theta),) * 2)
     degenerate: Callable[[Float], bool] = lambda theta: False
+    noise: float = 0.0
     solved: list[Float] = field(default_factory=list)
     differentiated: list[Float] = field(default_factory=list)
 
     def solve(self, theta: Float) -> Point:
         self.solved.append(theta.copy())
-        return Point(theta, self.value(theta), self.degenerate(theta))
+        value = self.value(theta)
+        return Point(theta, value, self.degenerate(theta), max(self.noise, 1e-13 * abs(value)))
 
     def differentiate(self, point: Point) -> Slopes:
         self.differentiated.append(point.theta)
@@ -207,6 +206,27 @@ class TestNewton:
         found = problem.newton([-1.2, 1.0])
         assert found.converged
         assert_allclose(found.point.theta, [1, 1], atol=1e-2)
+
+    @pytest.mark.parametrize("seed", range(6))
+    def test_rounding_ends_the_search_at_the_lowest_value_seen(self, seed: int) -> None:
+        """Values with errors of 1e-6: no step is believed that promises less, and none that leads up is taken."""
+        rng = np.random.default_rng(seed)
+        problem = quadratic(np.diag([2.0, 3.0]), np.array([0.4, -0.2]))
+        inside = problem.value
+        problem.value = lambda x: inside(x) + 1e-6 * rng.uniform(-1, 1)
+        problem.information = lambda x: 1.4 * np.diag([2.0, 3.0])
+        problem.noise = 2e-6
+        found = problem.newton([0.0, 0.0])
+        assert found.converged
+        assert_allclose(found.point.theta, [0.4, -0.2], atol=5e-3)
+        assert len(found.history) < 20
+        assert_record(problem, found)
+
+    def test_a_step_up_within_rounding_is_not_taken(self) -> None:
+        problem = Problem(lambda x: 1e-7 * float(x[0]), lambda x: np.array([-1e-4]), lambda x: np.eye(1), noise=1e-6)
+        found = problem.newton([0.0])
+        assert found.converged and len(found.history) == 2
+        assert_array_equal(found.point.theta, [0.0])
 
     def test_every_evaluation_is_reported_as_it_happens(self) -> None:
         seen: list[Evaluation] = []

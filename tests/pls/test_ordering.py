@@ -122,6 +122,14 @@ def test_merged_supernodes_cover_the_factor(shape: str, n: int) -> None:
         assert np.isin(rows, front).all()
 
 
+def test_chains_of_single_columns_are_merged() -> None:
+    fine = supernodes(as_lower(symmetric_pattern("path", 60)))
+    merged = amalgamate(fine)
+    assert len(fine.rows) == 59
+    assert len(merged.rows) < 30
+    assert merged.factor_entries <= 5 * fine.factor_entries  # four zeros in five at most
+
+
 def test_counting_stops_at_the_limit() -> None:
     S = symmetric_pattern("star backwards", 30)
     total = int(eliminated(S).sum())
