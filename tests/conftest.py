@@ -12,9 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from lmmsparse.datasets import load_dataset
 from lmmsparse.errors import LmmWarning
+
+# The same examples at every run, however slow the machine is.
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.load_profile("fixed")
 
 REFERENCES = Path(__file__).parent / "references"
 
