@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,10 +12,9 @@ from hypothesis import given, settings
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse import fitting
-from lmmsparse.errors import MissingDependencyError
 from lmmsparse.fitting import OptInfo, fit
 from lmmsparse.optimize import Evaluation
-from tests.designs import Case, Float, cases, generated, make_case, make_term, needs_cholmod
+from tests.designs import Case, Float, cases, generated, make_case, make_term
 
 
 def one_way(frame: pd.DataFrame, group: str, response: str, reml: bool = True) -> Case:
@@ -391,36 +389,3 @@ def test_fitting_leaves_the_objective_as_it_was(sleepstudy: Case) -> None:
     fit(objective, start=start)
     assert objective(theta) == before
     assert_array_equal(start, [0.5, 0.1, 0.2])
-
-
-class TestWithoutScikitSparse:
-    """Dense cores need no CHOLMOD; sparse ones that are not too large are factored densely."""
-
-    def ring(self, levels: int) -> Case:
-        """Levels of two factors that meet one after the other: a core that is sparse when it is large."""
-        rng = np.random.default_rng(levels)
-        a = np.repeat(np.arange(levels), 2)
-        b = np.roll(a, 1)
-        y = rng.normal(size=levels)[a] + rng.normal(size=levels)[b] + 0.5 * rng.normal(size=2 * levels)
-        return Case(y, np.ones((2 * levels, 1)), (make_term(a, None, "a"), make_term(b, None, "b")))
-
-    def test_dense_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        expected = fit(self.ring(60).objective())[0].criterion
-        monkeypatch.setitem(sys.modules, "sksparse", None)
-        estimates, info = fit(self.ring(60).objective())
-        assert info.plan.core.kind == "dense"
-        assert estimates.criterion == expected
-
-    @needs_cholmod
-    def test_small_sparse_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        sparse, info = fit(self.ring(800).objective())
-        assert info.plan.core.kind == "sparse"
-        monkeypatch.setitem(sys.modules, "sksparse", None)
-        dense, info = fit(self.ring(800).objective())
-        assert info.plan.core.kind == "dense"
-        assert dense.criterion == pytest.approx(sparse.criterion, rel=1e-10)
-
-    def test_large_sparse_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(sys.modules, "sksparse", None)
-        with pytest.raises(MissingDependencyError, match="pip install"):
-            self.ring(10_000).objective()

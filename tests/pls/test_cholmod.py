@@ -11,8 +11,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csc_array
 
 from lmmsparse.errors import FactorizationError, LmmError, MissingDependencyError
+from lmmsparse.fitting import fit
 from lmmsparse.pls.cholmod import SparseCholesky
-from tests.designs import needs_cholmod
+from tests.designs import Case, make_term, needs_cholmod
 from tests.pls.test_ordering import as_lower, symmetric_pattern
 from tests.pls.test_selected import definite
 
@@ -148,3 +149,36 @@ def test_without_scikit_sparse_the_error_says_how_to_get_it(monkeypatch: pytest.
     with pytest.raises(MissingDependencyError, match=r"pip install 'lmmsparse\[cholmod\]'") as caught:
         SparseCholesky(as_lower(np.eye(3, dtype=bool)))
     assert isinstance(caught.value, LmmError) and isinstance(caught.value, ImportError)
+
+
+class TestWithoutScikitSparse:
+    """Dense cores need no CHOLMOD; sparse ones that are not too large are factored densely."""
+
+    def ring(self, levels: int) -> Case:
+        """Levels of two factors that meet one after the other: a core that is sparse when it is large."""
+        rng = np.random.default_rng(levels)
+        a = np.repeat(np.arange(levels), 2)
+        b = np.roll(a, 1)
+        y = rng.normal(size=levels)[a] + rng.normal(size=levels)[b] + 0.5 * rng.normal(size=2 * levels)
+        return Case(y, np.ones((2 * levels, 1)), (make_term(a, None, "a"), make_term(b, None, "b")))
+
+    def test_dense_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        expected = fit(self.ring(60).objective())[0].criterion
+        monkeypatch.setitem(sys.modules, "sksparse", None)
+        estimates, info = fit(self.ring(60).objective())
+        assert info.plan.core.kind == "dense"
+        assert estimates.criterion == expected
+
+    @needs_cholmod
+    def test_small_sparse_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        sparse, info = fit(self.ring(800).objective())
+        assert info.plan.core.kind == "sparse"
+        monkeypatch.setitem(sys.modules, "sksparse", None)
+        dense, info = fit(self.ring(800).objective())
+        assert info.plan.core.kind == "dense"
+        assert dense.criterion == pytest.approx(sparse.criterion, rel=1e-10)
+
+    def test_large_sparse_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "sksparse", None)
+        with pytest.raises(MissingDependencyError, match="pip install"):
+            self.ring(10_000).objective()
