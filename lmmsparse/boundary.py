@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lmmsparse.covariance import CovarianceStructure, canonical_template
 from lmmsparse.objective import Objective
-from lmmsparse.profiled import Derivatives
+from lmmsparse.solution import Derivatives
 
 Float = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Protocol
 
 import numpy as np
@@ -88,8 +88,8 @@ class Chart:
     @property
     def slices(self) -> list[slice]:
         """Places of the terms in θ."""
-        edges = np.concatenate([[0], np.cumsum([f.structure.n_theta for f in self.frames])])
-        return [slice(int(a), int(b)) for a, b in pairwise(edges)]
+        edges = accumulate((f.structure.n_theta for f in self.frames), initial=0)
+        return [slice(a, b) for a, b in pairwise(edges)]
 
     def theta(self, step: Float) -> Float:
         """θ at E = step."""
@@ -128,55 +128,62 @@ def chart_around(
     information : (n_theta, n_theta) array
         Average information with respect to the free entries of Σ.
     """
-    frames, gradients, offset = [], [], 0
-    for structure, score in zip(structures, scores, strict=True):
-        frame = Frame.around(structure, structure.template(theta[offset : offset + structure.n_theta]))
-        frames.append(frame)
-        gradients.append(frame.gradient(score, frame.S))
+    frames, offset = [], 0
+    for structure in structures:
+        frames.append(Frame.around(structure, structure.template(theta[offset : offset + structure.n_theta])))
         offset += structure.n_theta
-    J, curvature = np.zeros((offset, offset)), np.zeros((offset, offset))
-    offset = 0
-    for frame, score in zip(frames, scores, strict=True):
-        part = slice(offset, offset + frame.structure.n_theta)
-        moves = [frame.U @ (frame.D[:, None] * move) for move in unit_templates(frame.structure)]
-        J[part, part] = covariance_jacobian(frame.structure, moves, frame.U @ frame.S)
-        curvature[part, part] = score_curvature(score, moves)
-        offset = part.stop
-    return Chart(tuple(frames), np.concatenate(gradients), J.T @ information @ J, curvature)
-
-
-def unit_templates(structure: CovarianceStructure) -> list[Float]:
-    """∂λ/∂θ_i for a linear structure."""
-    return [structure.template(unit) for unit in np.eye(structure.n_theta)]
-
-
-def covariance_jacobian(structure: CovarianceStructure, moves: Sequence[Float], template: Float) -> Float:
-    """∂Σ/∂(coordinates) on the free entries: column i is dλ_i λᵀ + λ dλ_iᵀ."""
-    columns = []
-    for move in moves:
-        product = move @ template.T
-        columns.append((product + product.T)[structure.entries])
-    return np.stack(columns, axis=1)
-
-
-def score_curvature(score: Float, moves: Sequence[Float]) -> Float:
-    """2 ⟨T, dλ_i dλ_jᵀ⟩ for all pairs of coordinates."""
-    stacked = np.stack(moves)
-    return 2.0 * np.einsum("iab,ac,jcb->ij", stacked, score, stacked)
+    moves, bases = [(f.U * f.D)[None] for f in frames], [(f.U @ f.S)[None] for f in frames]
+    gradient, at_Sigma, curvature = slopes(structures, moves, bases, [T[None] for T in scores], information[None])
+    return Chart(tuple(frames), gradient[0], at_Sigma[0], curvature[0])
 
 
 def natural_slopes(
     structures: Sequence[CovarianceStructure], theta: Float, scores: Sequence[Float], information: Float
 ) -> tuple[Float, Float, Float]:
     """Gradient, information and curvature with respect to θ itself, the free entries of λ."""
-    n = len(theta)
-    gradient, J, curvature = np.empty(n), np.zeros((n, n)), np.zeros((n, n))
-    offset = 0
-    for structure, score in zip(structures, scores, strict=True):
-        part = slice(offset, offset + structure.n_theta)
-        template, moves = structure.template(theta[part]), unit_templates(structure)
-        gradient[part] = structure.theta(2.0 * score @ template)
-        J[part, part] = covariance_jacobian(structure, moves, template)
-        curvature[part, part] = score_curvature(score, moves)
-        offset = part.stop
-    return gradient, J.T @ information @ J, curvature
+    moves, bases, offset = [], [], 0
+    for structure in structures:
+        moves.append(np.eye(structure.size)[None])
+        bases.append(structure.template(theta[offset : offset + structure.n_theta])[None])
+        offset += structure.n_theta
+    gradient, at_Sigma, curvature = slopes(structures, moves, bases, [T[None] for T in scores], information[None])
+    return gradient[0], at_Sigma[0], curvature[0]
+
+
+def slopes(
+    structures: Sequence[CovarianceStructure],
+    moves: Sequence[Float],
+    bases: Sequence[Float],
+    scores: Sequence[Float],
+    information: Float,
+) -> tuple[Float, Float, Float]:
+    """Derivatives with respect to the free entries of E in λ = base + P E, for m problems at once.
+
+    With dλ = P_a e_bᵀ for the entry (a, b): the gradient is 2 P_aᵀ T λ_b, dΣ = P_a λ_bᵀ + λ_b P_aᵀ carries the
+    information, and the exact remainder of the Hessian is 2 ⟨T, dλ_i dλ_jᵀ⟩ = 2 P_aᵀ T P_a' where b = b'.
+
+    Parameters
+    ----------
+    moves, bases, scores : sequences of (m, k_t, k_t) arrays
+        P, the template λ and T = ∂d/∂Σ of every term.
+    information : (m, n_theta, n_theta) array
+        Average information with respect to the free entries of Σ.
+
+    Returns
+    -------
+    gradient : (m, n_theta) array
+    information, curvature : (m, n_theta, n_theta) arrays
+    """
+    m, total = information.shape[:2]
+    gradient, J, curvature = np.empty((m, total)), np.zeros((m, total, total)), np.zeros((m, total, total))
+    start = 0
+    for structure, P, base, T in zip(structures, moves, bases, scores, strict=True):
+        a, b = structure.entries
+        part = slice(start, start + len(a))
+        P_a, base_b = P[:, :, a], base[:, :, b]
+        TP = T @ P_a
+        gradient[:, part] = 2.0 * (TP * base_b).sum(axis=1)
+        J[:, part, part] = P_a[:, a] * base_b[:, b] + base_b[:, a] * P_a[:, b]
+        curvature[:, part, part] = 2.0 * (b[:, None] == b) * (P_a.transpose(0, 2, 1) @ TP)
+        start = part.stop
+    return gradient, J.transpose(0, 2, 1) @ information @ J, curvature

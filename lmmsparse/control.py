@@ -12,7 +12,7 @@ import numpy as np
 from lmmsparse.errors import ArgumentError
 
 OPTIMIZERS = ("newton", "cobyqa")
-# Share of the memory that is available which one factorization may take unless told otherwise.
+# Share of the memory that is available which one evaluation may take unless told otherwise.
 MEMORY_SHARE = 0.8
 
 
@@ -30,7 +30,7 @@ class Control:
     max_evaluations : int
         Limit of the Newton search; COBYQA may use ten times as many.
     memory_limit : float, optional
-        Bytes that one factorization may take; 80 % of the available memory by default.
+        Bytes that one evaluation may take; 80 % of the available memory by default.
 
     Examples
     --------

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import qr
 
+from lmmsparse.frame import Codes
+from lmmsparse.linalg import row_chunks
+from lmmsparse.orthonormal import gram, magnitudes, orthonormalized, unit_scales
 from lmmsparse.terms import RandomTerm
 
 Float = NDArray[np.float64]
@@ -54,13 +56,22 @@ class ResponseCoordinates:
 
 
 @dataclass(frozen=True)
+class ManyResponses:
+    """`ResponseCoordinates` of m responses: ``start`` (p, m), ``scale`` (m,), ``exact`` (m,) of bool."""
+
+    start: Float
+    scale: Float
+    exact: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class WorkingBlock:
     """All terms of one grouping factor, side by side.
 
     Attributes
     ----------
     group : str
-    codes : (n,) array of int32
+    codes : (n,) array of int8, int16 or int32
     n_levels : int
     columns : (n, K) array
         Working columns of all terms of this factor.
@@ -69,7 +80,7 @@ class WorkingBlock:
     """
 
     group: str
-    codes: NDArray[np.int32]
+    codes: Codes
     n_levels: int
     columns: Float
     terms: tuple[int, ...]
@@ -95,27 +106,30 @@ def orthonormal_columns(X: Float, weights: Float | None) -> tuple[Float, Float]:
     X : (n, p) array of full column rank
     weights : (n,) array or None
     """
-    n, p = X.shape
+    p = X.shape[1]
     if p == 0:
         return X, np.zeros((0, 0))
-    constant = np.flatnonzero((X == X[0]).all(axis=0))
+    work = np.array(X, dtype=float, order="F")
+    highest, lowest = work.max(axis=0), work.min(axis=0)
+    scale = unit_scales(np.maximum(highest, -lowest))
+    work /= scale
     centring = np.eye(p)
-    centred = np.array(X, dtype=float, order="F")
+    constant = np.flatnonzero(highest == lowest)
     if constant.size:
         c = constant[0]
-        means = np.average(X, axis=0, weights=weights)
+        means = work.mean(axis=0) if weights is None else (weights / weights.sum()) @ work
         means[c] = 0.0
-        centred -= means
-        centring[c] += means / X[0, c]
-    if weights is not None:
-        centred *= np.sqrt(weights)[:, None]
-    magnitude = np.max(np.abs(centred), axis=0)
-    centred /= magnitude
-    Q, R = qr(centred, mode="economic", overwrite_a=True, check_finite=False)
-    Q *= np.sqrt(n)
-    if weights is not None:
-        Q /= np.sqrt(weights)[:, None]
-    return Q, (R * magnitude / np.sqrt(n)) @ centring
+        work -= means
+        centring[c] += means / (X[0, c] / scale[c])
+    root = None if weights is None else np.sqrt(weights)[:, None]
+    if root is not None:
+        work *= root
+    unit = unit_scales(magnitudes(work))
+    work /= unit
+    Q, R = orthonormalized(work)
+    if root is not None:
+        Q /= root
+    return Q, (R * unit) @ centring * scale
 
 
 def term_coordinates(columns: Float, weights: Float | None, rotate: bool) -> tuple[Float, Float]:
@@ -129,22 +143,25 @@ def term_coordinates(columns: Float, weights: Float | None, rotate: bool) -> tup
         total = float(n) if weights is None else float(weights.sum())
         unit = abs(float(columns[0, 0])) * np.sqrt(total / n)
         return np.broadcast_to(columns[0] / unit, (n, 1)), np.array([[unit]])
-    root = np.ones(n) if weights is None else np.sqrt(weights)
-    weighted = columns * root[:, None]
-    magnitude = np.max(np.abs(weighted), axis=0)
-    magnitude[magnitude == 0] = 1.0
-    weighted /= magnitude
-    lengths = np.linalg.norm(weighted, axis=0) / np.sqrt(n)
+    root = None if weights is None else np.sqrt(weights)[:, None]
+    work = np.array(columns, dtype=float, order="F")
+    if root is not None:
+        work *= root
+    magnitude = unit_scales(magnitudes(work))
+    work /= magnitude
+    lengths = np.sqrt([work[:, j] @ work[:, j] / n for j in range(k)])
     lengths[lengths == 0] = 1.0
-    scales = magnitude * lengths
     if rotate and k > 1 and n >= k:
-        Q, R = qr(weighted[:, ::-1], mode="economic", overwrite_a=True, check_finite=False)
-        lower = R[::-1, ::-1] / np.sqrt(n)
-        signs = np.where(np.diag(lower) < 0, -1.0, 1.0)
-        pivots = np.abs(np.diag(lower))
-        if (pivots > SMALLEST_PIVOT * lengths).all():
-            working = Q[:, ::-1] * (np.sqrt(n) * signs) / root[:, None]
-            return working, (lower * signs[:, None]) * magnitude
+        Q, lower = orthonormalized(work, lower=True)
+        pivots = np.diag(lower)
+        if (np.abs(pivots) > SMALLEST_PIVOT * lengths).all():
+            signs = np.where(pivots < 0, -1.0, 1.0)
+            if (signs < 0).any():
+                Q *= signs
+            if root is not None:
+                Q /= root
+            return Q, (lower * signs[:, None]) * magnitude
+    scales = magnitude * lengths
     return columns / scales, np.diag(scales)
 
 
@@ -176,23 +193,47 @@ def working_response(response: Float, design: WorkingDesign) -> tuple[Float, Res
     response : (n,) array
         y − offset, finite.
     """
+    y, many = working_responses(response[:, None], design)
+    return y[:, 0], ResponseCoordinates(many.start[:, 0], float(many.scale[0]), bool(many.exact[0]))
+
+
+def working_responses(responses: Float, design: WorkingDesign) -> tuple[Float, ManyResponses]:
+    """Working responses (n, m) and their coordinates, each column as `working_response` has it.
+
+    Parameters
+    ----------
+    responses : (n, m) array
+        y − offset, finite.
+    """
     Q, weights = design.X, design.weights
-    n, p = Q.shape
-    magnitude = float(np.max(np.abs(response))) or 1.0
-    residual = response / magnitude
-    projection = np.zeros(p)
-    weighted = Q if weights is None else Q * weights[:, None]
-    for _ in range(2):  # the second pass removes what rounding left in the first
-        coefficients = weighted.T @ residual / n
-        residual = residual - Q @ coefficients
-        projection += coefficients
-    square = residual**2 if weights is None else weights * residual**2
-    length = float(np.sqrt(square.sum() / n)) or 1.0
-    start = np.asarray(np.linalg.solve(design.coordinates.fixed_map, projection)) * magnitude
-    spread = float(np.ptp(response)) / magnitude
-    typical = length if weights is None else length / float(np.sqrt(weights.mean()))  # in the unit of the response
-    exact = typical <= max(EXACT_FIT * spread, ROUNDING_UNITS * np.finfo(float).eps)
-    return residual / length, ResponseCoordinates(start, length * magnitude, exact)
+    n, m = responses.shape
+    highest, lowest = responses.max(axis=0), responses.min(axis=0)
+    magnitude = np.maximum(highest, -lowest)
+    magnitude[magnitude == 0] = 1.0
+    residual = responses / magnitude
+    projection, step = np.zeros((Q.shape[1], m)), np.zeros((Q.shape[1], m))
+    square = np.zeros(m)
+    for sweep in range(3):  # the second projection removes what rounding left in the first
+        coefficients, step = step, np.zeros_like(step)
+        for rows in row_chunks(n, m + Q.shape[1]):
+            part = residual[rows]
+            if sweep:
+                part -= Q[rows] @ coefficients
+            weighted = part if weights is None else part * weights[rows, None]
+            if sweep < 2:
+                step += Q[rows].T @ weighted
+            else:
+                square += np.einsum("ij,ij->j", part, weighted)
+        step /= n
+        projection += step
+    length = np.sqrt(square / n)
+    start = np.linalg.solve(design.coordinates.fixed_map, projection) * magnitude
+    spread = highest / magnitude - lowest / magnitude
+    typical = length if weights is None else length / np.sqrt(weights.mean())  # in the unit of the response
+    exact = typical <= np.maximum(EXACT_FIT * spread, ROUNDING_UNITS * np.finfo(float).eps)
+    length[length == 0] = 1.0
+    residual /= length
+    return residual, ManyResponses(start, length * magnitude, exact)
 
 
 def redundant_terms(design: WorkingDesign, terms: Sequence[RandomTerm]) -> tuple[int, ...]:
@@ -204,8 +245,7 @@ def redundant_terms(design: WorkingDesign, terms: Sequence[RandomTerm]) -> tuple
     for block in design.blocks:
         if len(block.terms) == 1:
             continue
-        columns = block.columns if design.weights is None else block.columns * np.sqrt(design.weights)[:, None]
-        values, vectors = np.linalg.eigh(columns.T @ columns)
+        values, vectors = np.linalg.eigh(gram(block.columns, design.weights))
         used = values > 1e-10 * values[-1]
         coefficients = vectors[:, used] * np.sqrt(values[used])  # one row a column of the block
         kernels, start = [], 0

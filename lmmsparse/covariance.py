@@ -134,12 +134,13 @@ def canonical_template(template: Float) -> Float:
         Lower triangular or not.
     """
     k = template.shape[0]
+    if k == 1:
+        return np.abs(template)
     # LQ factorization: template = L Q, hence template templateᵀ = L Lᵀ without squaring the condition number
-    R = np.asarray(np.linalg.qr(template.T, mode="r"))
-    L = R.T
-    L = L * np.where(np.diag(L) < 0, -1.0, 1.0)
-    if (np.diag(L) > DEPENDENT * np.linalg.norm(template, axis=1)).all():
-        return np.asarray(np.tril(L))
+    L = np.asarray(np.linalg.qr(template.T, mode="r")).T
+    diagonal = L.diagonal()
+    if (np.abs(diagonal) > DEPENDENT * np.sqrt((template**2).sum(axis=1))).all():
+        return np.asarray(L * np.where(diagonal < 0, -1.0, 1.0))
     # a row that earlier rows span adds no column; the others are orthogonalised in turn, twice against rounding
     factor, basis = np.zeros((k, k)), np.zeros((k, k))
     for i, row in enumerate(template):

@@ -10,11 +10,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
 
 from lmmsparse.coordinates import WorkingDesign
+from lmmsparse.frame import Codes
+from lmmsparse.kernels.sums import (
+    count_pairs,
+    level_products,
+    pair_products,
+    right_products,
+    rows_by_level,
+    rows_by_pair,
+)
+from lmmsparse.linalg import row_chunks
 
 Float = NDArray[np.float64]
+
+CODE_TYPES = (np.dtype(np.int8), np.dtype(np.int16), np.dtype(np.int32))
 
 
 @dataclass(frozen=True)
@@ -88,84 +99,124 @@ class CrossProducts:
         return self + cross_products(design, y)
 
 
-def diagonal_products(codes: NDArray[np.int32], columns: Float, weights: Float | None, n_levels: int) -> Float:
-    """ZᵀWZ of one grouping factor: (q, K, K) array of Σ_{i in level} w_i z_i z_iᵀ."""
-    K = columns.shape[1]
-    blocks = np.empty((n_levels, K, K))
-    for a in range(K):
-        left = columns[:, a] if weights is None else weights * columns[:, a]
-        for b in range(a + 1):
-            blocks[:, a, b] = np.bincount(codes, left * columns[:, b], n_levels)
-            blocks[:, b, a] = blocks[:, a, b]
-    return blocks
+def _checked(codes: Codes, n_levels: int) -> Codes:
+    """Codes as the kernels take them: of 8, 16 or 32 bits with a sign, one after the other, and none astray."""
+    if len(codes) and not 0 <= codes.min() <= codes.max() < n_levels:
+        raise ValueError(f"codes must lie between 0 and {n_levels - 1}")
+    return np.ascontiguousarray(codes if codes.dtype in CODE_TYPES else codes.astype(np.int32))
 
 
 def coupling_products(
-    codes: tuple[NDArray[np.int32], NDArray[np.int32]],
-    columns: tuple[Float, Float],
+    first: tuple[Codes, Float],
+    second: tuple[Codes, Float],
     weights: Float | None,
     n_levels: tuple[int, int],
+    by_second: tuple[NDArray[np.int32], NDArray[np.int64]] | None = None,
 ) -> Coupling:
-    """Z_gᵀWZ_h of two grouping factors on co-occurring pairs of levels."""
-    K_g, K_h = columns[0].shape[1], columns[1].shape[1]
-    values, block = [], None
-    for a in range(K_g):
-        left = columns[0][:, a] if weights is None else weights * columns[0][:, a]
-        for b in range(K_h):
-            # duplicates are summed and explicit zeros stay, so all K_g K_h blocks share one pattern
-            block = coo_array((left * columns[1][:, b], codes), shape=n_levels).tocsr()
-            block.sum_duplicates()
-            values.append(block.data)
-    assert block is not None
-    first = np.repeat(np.arange(n_levels[0], dtype=np.int32), np.diff(block.indptr))
-    stacked = np.stack(values, axis=1).reshape(-1, K_g, K_h)
-    return Coupling(first, block.indices.astype(np.int32, copy=False), stacked)
+    """Z_gᵀWZ_h of two grouping factors on co-occurring pairs of levels.
+
+    Parameters
+    ----------
+    first, second : (codes, columns) of g and h
+        Codes (n,); columns (n, K).
+    weights : (n,) array or None
+    n_levels : (q_g, q_h)
+    by_second : (order, starts), optional
+        `rows_by_level` of h, when it is known.
+    """
+    codes, left, right = _checked(first[0], n_levels[0]), first[1], second[1]
+    order, starts = by_second or rows_by_level(_checked(second[0], n_levels[1]), n_levels[1])
+    alike = weights is None and left.shape[1] == right.shape[1] == 1 and left.strides[0] == right.strides[0] == 0
+    indptr, levels = np.zeros(n_levels[0] + 1, dtype=np.int64), np.empty(len(codes), dtype=np.int32)
+    rows = None if alike else np.empty(len(codes), dtype=np.int32)
+    rows_by_pair(codes, order, starts, indptr, levels, rows)
+    m = count_pairs(indptr, levels)
+    link = Coupling(np.empty(m, np.int32), np.empty(m, np.int32), np.empty((m, left.shape[1], right.shape[1])))
+    pair_products(indptr, levels, rows, left, right, weights, link.first, link.second, link.values)
+    return link
 
 
-def rhs_products(codes: NDArray[np.int32], columns: Float, weights: Float | None, n_levels: int, right: Float) -> Float:
-    """ZᵀW R for a matrix R (n, m): (q, K, m) array."""
-    K, m = columns.shape[1], right.shape[1]
-    products = np.empty((n_levels, K, m))
-    for a in range(K):
-        left = columns[:, a] if weights is None else weights * columns[:, a]
-        for j in range(m):
-            products[:, a, j] = np.bincount(codes, left * right[:, j], n_levels)
+def fixed_products(X: Float, y: Float, weights: Float | None) -> Float:
+    """[X y]ᵀW[X y], (p + 1, p + 1)."""
+    p = X.shape[1]
+    products = np.zeros((p + 1, p + 1))
+    for rows in row_chunks(len(y), p + 1):
+        part, response = X[rows], y[rows]
+        weighted = response if weights is None else weights[rows] * response
+        products[:p, :p] += part.T @ (part if weights is None else part * weights[rows, None])
+        products[:p, p] += part.T @ weighted
+        products[p, p] += response @ weighted
+    products[p, :p] = products[:p, p]
     return products
 
 
 def cross_products(design: WorkingDesign, y: Float) -> CrossProducts:
     """Blocks of A for a working design and a working response y (n,)."""
-    w, blocks = design.weights, design.blocks
-    Xy = np.column_stack([design.X, y])
+    w, blocks, p = design.weights, design.blocks, design.X.shape[1]
+    X, y = design.X, np.ascontiguousarray(y)
+    codes = [_checked(block.codes, block.n_levels) for block in blocks]
+    diagonal, rhs, coupling = [], [], {}
+    for h, block in enumerate(blocks):
+        K = block.columns.shape[1]
+        diagonal.append(np.zeros((block.n_levels, K, K)))
+        rhs.append(np.zeros((block.n_levels, K, p + 1)))
+        level_products(codes[h], block.columns, w, X, y, diagonal[h], rhs[h])
+        by_level = rows_by_level(codes[h], block.n_levels) if h else None
+        for g, other in enumerate(blocks[:h]):
+            coupling[g, h] = coupling_products(
+                (codes[g], other.columns),
+                (codes[h], block.columns),
+                w,
+                (other.n_levels, block.n_levels),
+                by_level,
+            )
     return CrossProducts(
         n=len(y),
         sum_log_weights=0.0 if w is None else float(np.log(w).sum()),
-        diagonal=tuple(diagonal_products(b.codes, b.columns, w, b.n_levels) for b in blocks),
-        coupling={
-            (g, h): coupling_products(
-                (blocks[g].codes, blocks[h].codes),
-                (blocks[g].columns, blocks[h].columns),
-                w,
-                (blocks[g].n_levels, blocks[h].n_levels),
-            )
-            for g in range(len(blocks))
-            for h in range(g + 1, len(blocks))
-        },
-        rhs=tuple(rhs_products(b.codes, b.columns, w, b.n_levels, Xy) for b in blocks),
-        fixed=Xy.T @ (Xy if w is None else Xy * w[:, None]),
+        diagonal=tuple(diagonal),
+        coupling=dict(sorted(coupling.items())),
+        rhs=tuple(rhs),
+        fixed=fixed_products(X, y, w),
     )
+
+
+def response_products(design: WorkingDesign, Y: Float) -> tuple[tuple[Float, ...], Float, Float]:
+    """What A holds of responses, for many of them in one pass.
+
+    Parameters
+    ----------
+    Y : (n, m) array
+        Working responses.
+
+    Returns
+    -------
+    rhs : tuple of (q_g, K_g, m) arrays
+        Z_gᵀWY.
+    fixed : (p, m) array
+        XᵀWY.
+    squares : (m,) array
+        Diagonal of YᵀWY.
+    """
+    n, m = Y.shape
+    w, p = design.weights, design.X.shape[1]
+    codes = [_checked(block.codes, block.n_levels) for block in design.blocks]
+    rhs = tuple(np.zeros((block.n_levels, block.columns.shape[1], m)) for block in design.blocks)
+    fixed, squares = np.zeros((p, m)), np.zeros(m)
+    for rows in row_chunks(n, m):
+        part = np.ascontiguousarray(Y[rows])
+        weighted = part if w is None else part * w[rows, None]
+        for level, block, out in zip(codes, design.blocks, rhs, strict=True):
+            right_products(level[rows], block.columns[rows], weighted, out)
+        fixed += design.X[rows].T @ weighted
+        squares += np.einsum("ij,ij->j", part, weighted)
+    return rhs, fixed, squares
 
 
 def replace_response(products: CrossProducts, design: WorkingDesign, y: Float) -> CrossProducts:
     """The same cross-products with another working response: only the last column of [X y] changes."""
-    w = design.weights
-    rhs = []
-    for block, old in zip(design.blocks, products.rhs, strict=True):
-        new = old.copy()
-        new[:, :, -1:] = rhs_products(block.codes, block.columns, w, block.n_levels, y[:, None])
-        rhs.append(new)
-    weighted = y if w is None else w * y
-    fixed = products.fixed.copy()
-    fixed[-1, :-1] = fixed[:-1, -1] = design.X.T @ weighted
-    fixed[-1, -1] = y @ weighted
-    return replace(products, rhs=tuple(rhs), fixed=fixed)
+    columns, fixed, squares = response_products(design, y[:, None])
+    rhs = tuple(np.concatenate([old[:, :, :-1], new], axis=2) for old, new in zip(products.rhs, columns, strict=True))
+    corner = products.fixed.copy()
+    corner[-1, :-1] = corner[:-1, -1] = fixed[:, 0]
+    corner[-1, -1] = squares[0]
+    return replace(products, rhs=rhs, fixed=corner)

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lmmsparse.errors import DataError
 from lmmsparse.linalg import cholesky_inverse
 from lmmsparse.objective import Objective
-from lmmsparse.profiled import Solution
+from lmmsparse.solution import Solution
 
 Float = NDArray[np.float64]
+
+# Spread of a response whose square, times the number of rows, is a floating-point number.
+SMALLEST_RESPONSE, LARGEST_RESPONSE = 1e-145, 1e145
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,11 @@ def user_estimates(objective: Objective, solution: Solution, singular: bool) -> 
     """Everything in the user's units."""
     working, coordinates, response = objective.working, objective.design.coordinates, objective.response
     p, scale = working.products.p, response.scale
+    if not (response.exact or SMALLEST_RESPONSE < scale < LARGEST_RESPONSE):
+        raise DataError(
+            f"the response spreads by about {scale:.3g}, whose square is beyond floating-point numbers: measure it in "
+            "another unit"
+        )
     inverse_map = np.linalg.inv(coordinates.fixed_map) if p else np.zeros((0, 0))
     covariance = inverse_map @ cholesky_inverse(solution.fixed_factor) @ inverse_map.T if p else np.zeros((0, 0))
     sigma2 = solution.sigma2 * scale**2

@@ -22,8 +22,10 @@ from lmmsparse.estimates import Estimates, user_estimates
 from lmmsparse.objective import Objective
 from lmmsparse.optimize import Evaluation, Optimum, cobyqa, combined_hessian, newton
 from lmmsparse.pls.plan import Plan
-from lmmsparse.profiled import Derivatives, Solution
-from lmmsparse.threads import blas_threads
+from lmmsparse.profiled import WorkingObjective
+from lmmsparse.solution import Derivatives, Solution
+from lmmsparse.thinning import thinned_start
+from lmmsparse.threads import single_threaded_blas
 
 Float = NDArray[np.float64]
 
@@ -36,6 +38,10 @@ MANY_ROWS = 20
 # the search is repeated from these multiples of the start.
 OTHER_STARTS = (0.1, 3.0)
 OTHER_BUDGET = 50
+# A search that begins where another response had its optimum begins with no standard deviation below this.
+SMALLEST_START = 0.1
+# Second minima where a variance is zero are a matter of small data as well.
+FEW_ROWS = 5000
 # Searches of one fit: the first, and those from better starts that its end suggests.
 SEARCHES = 3
 # Eigenvalues of the average information below this share of the largest say that θ is not identified.
@@ -128,7 +134,7 @@ def fit(
     watch : callable, optional
         Called with every `Evaluation` (in the user's units).
     """
-    with blas_threads(objective.plan.core.size):
+    with single_threaded_blas():
         if objective.response.exact:
             return _exact_fit(objective, optimizer)
         return _fit(objective, start, optimizer, tolerance, max_evaluations, watch)
@@ -144,13 +150,18 @@ def _fit(
 ) -> tuple[Estimates, OptInfo]:
     working = objective.working
     record = Recorder(objective, max_evaluations if optimizer == "newton" else 10 * max_evaluations, watch)
-    first = working.start() if start is None else canonical(working.structures, objective.to_working(start))
+    thinned = thinned_start(objective) if start is None and optimizer == "newton" else None
+    if thinned is not None:
+        first = thinned[0]
+    else:
+        first = working.start() if start is None else canonical(working.structures, objective.to_working(start))
     optimum = _search(objective, first, optimizer, tolerance, record)
-    if start is None and optimizer == "newton" and working.degrees < MANY_ROWS * len(first) and len(first) > 1:
-        for scale in OTHER_STARTS:
+    if start is None and optimizer == "newton":
+        for theta in other_starts(working):
             if record.left > 0 and not optimum.point.degenerate:
-                other = _search(objective, scale * first, optimizer, tolerance, record, OTHER_BUDGET)
-                optimum = min(optimum, other, key=lambda end: end.point.value)
+                other = _search(objective, theta, optimizer, tolerance, record, OTHER_BUDGET)
+                if other.point.value < optimum.point.value - (0.0 if other.converged else WORTHWHILE):
+                    optimum = other
     for _ in range(SEARCHES - 1):
         if optimum.point.degenerate or record.left < 1:
             break
@@ -167,6 +178,26 @@ def _fit(
     return estimates, _certificate(objective, optimum, directions, estimates, optimizer, tuple(record.history))
 
 
+def other_starts(working: WorkingObjective) -> list[Float]:
+    """Starts of further searches, where there are so few rows that the criterion may have several minima."""
+    first = working.start()
+    if working.degrees >= MANY_ROWS * len(first) or len(first) == 1:
+        return []
+    return [scale * first for scale in OTHER_STARTS]
+
+
+def warm_start(objective: Objective, theta: Float) -> Float:
+    """Where to begin in working coordinates when θ, in the user's units, was the optimum for another response.
+
+    No standard deviation is near zero there: where a variance is zero, its derivative says little.
+    """
+    working, parts = objective.working, []
+    theta = objective.to_working(theta)
+    for structure, part in zip(working.structures, working.slices, strict=True):
+        parts.append(structure.theta(structure.spread_at_least(structure.template(theta[part]), SMALLEST_START)))
+    return np.concatenate(parts)
+
+
 def _better_start(objective: Objective, optimum: Optimum[Solution, Derivatives], record: Recorder) -> Float | None:
     """Where the search should go on: off the boundary where the deviance falls there, or at a lower second minimum."""
     theta = emptied(objective.working.structures, optimum.point.theta)
@@ -174,6 +205,8 @@ def _better_start(objective: Objective, optimum: Optimum[Solution, Derivatives],
     outward = [d for d in directions if d.score < -1e-6 * max(1.0, d.scale)]
     if outward:
         return leave_boundary(objective, theta, outward)
+    if objective.working.degrees > FEW_ROWS:
+        return None
     lowest, found = optimum.point.value - WORTHWHILE, None
     for candidate in doubtful_terms(objective, theta, optimum.slopes):
         try:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from lmmsparse.blockwise import inverse_blocks
 from lmmsparse.coordinates import WorkingDesign
+from lmmsparse.frame import Codes
 from lmmsparse.linalg import solve_lower
 from lmmsparse.pls.factor import SelectedInverse
 from lmmsparse.pls.plan import Plan
-from lmmsparse.profiled import Solution, WorkingObjective
+from lmmsparse.profiled import WorkingObjective
+from lmmsparse.solution import Solution
 
 Float = NDArray[np.float64]
 
@@ -23,7 +26,7 @@ def leverages(objective: WorkingObjective, design: WorkingDesign, solution: Solu
 
     Only blocks of M⁻¹ for levels that occur together are used; Z is never formed.
     """
-    inverse, U = objective.inverse(solution)
+    inverse, U = inverse_blocks(solution, couplings=True)
     scaled = [
         block.columns @ solution.templates[g] for g, block in enumerate(design.blocks)
     ]  # rows of ZΛ, K_g numbers each
@@ -46,7 +49,7 @@ def inverse_pairs(
     plan: Plan,
     inverse: SelectedInverse,
     factors: tuple[int, int],
-    codes: tuple[NDArray[np.int32], NDArray[np.int32]],
+    codes: tuple[Codes, Codes],
 ) -> Float:
     """Blocks of M⁻¹ between levels of two grouping factors that occur together, (n, K_g, K_h)."""
     g, h = factors
@@ -58,13 +61,14 @@ def inverse_pairs(
     K_g, K_h = plan.shapes[g][1], plan.shapes[h][1]
     if g in positions and h in positions:
         return inverse.parents[positions[g]][positions[h]][codes[0]].transpose(0, 2, 1)
-    first_h = plan.core.offsets[h] + K_h * codes[1].astype(np.int64)
+    first_h = plan.core.first_row[h][codes[1]]
     if g in positions:
-        part = plan.peeled[positions[g]]
-        keys = part.leaf.astype(np.int64) * plan.core.size + part.rows
+        part, entries = plan.peeled[positions[g]], inverse.entries[positions[g]]
+        assert entries is not None
+        keys = np.repeat(np.arange(part.n_levels), np.diff(part.indptr)) * plan.core.size + part.rows
         where = np.searchsorted(keys, codes[0].astype(np.int64) * plan.core.size + first_h)
-        return inverse.entries[positions[g]][where[:, None] + np.arange(K_h)].transpose(0, 2, 1)
-    first_g = plan.core.offsets[g] + K_g * codes[0].astype(np.int64)
+        return entries[where[:, None] + np.arange(K_h)].transpose(0, 2, 1)
+    first_g = plan.core.first_row[g][codes[0]]
     rows = np.broadcast_to((first_g[:, None] + np.arange(K_g))[:, :, None], (len(first_g), K_g, K_h))
     columns = np.broadcast_to((first_h[:, None] + np.arange(K_h))[:, None, :], rows.shape)
     assert inverse.core is not None

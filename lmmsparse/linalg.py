@@ -6,11 +6,24 @@ threads fight for the cores.  ``dtrsm`` stands for LAPACK's ``dtrtrs``, which wa
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.blas import dgemm, dtrsm
 
 Float = NDArray[np.float64]
+
+# Numbers, and rows at least, that a pass over all rows copies at a time where it needs copies: they stay in the cache.
+CHUNK = 1 << 16
+CHUNK_ROWS = 256
+
+
+def row_chunks(n: int, width: int) -> Iterator[slice]:
+    """Slices that cut n rows of some width into parts that stay in the cache."""
+    size = max(CHUNK_ROWS, CHUNK // max(1, width))
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
 
 
 def solve_lower(L: Float, right: Float) -> Float:

@@ -19,6 +19,7 @@ from lmmsparse.model import LinearMixedModel, fitted_model
 from lmmsparse.objective import make_objective
 from lmmsparse.optimize import Evaluation
 from lmmsparse.terms import random_terms
+from lmmsparse.threads import single_threaded_blas
 
 
 def lmer(
@@ -82,31 +83,32 @@ def lmer(
     if not isinstance(REML, (bool, np.bool_)):
         raise ArgumentError(f"REML must be True or False, got {REML!r}")
     settings = as_control(control)
-    table = open_table(data)
-    parsed = parse_formula(formula, table.names)
-    frame = build_model_frame(
-        parsed,
-        table,
-        weights=weights,
-        offset=offset,
-        subset=subset,
-        contrasts=contrasts,
-        na_action=na_action,
-    )
-    response = frame.y if frame.offset is None else frame.y - frame.offset
-    check_varies(response, parsed.response)
-    reml = bool(REML)
-    if reml and frame.X.shape[1] == 0:
-        warnings.warn(
-            "the model has no fixed effects, so REML and maximum likelihood coincide; the fit is reported as ML",
-            NoFixedEffectsWarning,
-            stacklevel=2,
+    with single_threaded_blas():  # passes over the rows are bound by memory, not by arithmetic
+        table = open_table(data)
+        parsed = parse_formula(formula, table.names)
+        frame = build_model_frame(
+            parsed,
+            table,
+            weights=weights,
+            offset=offset,
+            subset=subset,
+            contrasts=contrasts,
+            na_action=na_action,
         )
-        reml = False
-    terms = random_terms(frame)
-    objective = make_objective(
-        response, frame.X, terms, weights=frame.weights, reml=reml, memory_limit=settings.memory_bytes
-    )
+        response = frame.y if frame.offset is None else frame.y - frame.offset
+        check_varies(response, parsed.response)
+        reml = bool(REML)
+        if reml and frame.X.shape[1] == 0:
+            warnings.warn(
+                "the model has no fixed effects, so REML and maximum likelihood coincide; the fit is reported as ML",
+                NoFixedEffectsWarning,
+                stacklevel=2,
+            )
+            reml = False
+        terms = random_terms(frame)
+        objective = make_objective(
+            response, frame.X, terms, weights=frame.weights, reml=reml, memory_limit=settings.memory_bytes
+        )
     first = None if start is None else objective.checked_start(start)
     call = Call(_data_name(data), _argument(weights), _argument(offset), _argument(subset))
     return fitted_model(

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from lmmsparse.call import Call
-from lmmsparse.checks import check_response
+from lmmsparse.checks import check_response, check_responses
 from lmmsparse.control import Control
 from lmmsparse.effects import (
     coefficient_frames,
@@ -26,13 +26,14 @@ from lmmsparse.errors import (
 )
 from lmmsparse.estimates import Estimates
 from lmmsparse.extract import Parts, extract
-from lmmsparse.fitting import OptInfo, fit
+from lmmsparse.fitting import OptInfo, fit, other_starts, warm_start
 from lmmsparse.frame import ModelFrame
 from lmmsparse.leverage import leverages
 from lmmsparse.objective import Objective
 from lmmsparse.predict import predict_new, predict_rows
+from lmmsparse.refits import Refits, refit_responses
 from lmmsparse.simulate import draw_responses, generator
-from lmmsparse.summary import Summary
+from lmmsparse.summary import Summary, summarize
 from lmmsparse.terms import RandomTerm
 from lmmsparse.varcorr import VarCorr
 from lmmsparse.verdict import notes, warn_of
@@ -252,32 +253,7 @@ class LinearMixedModel:
 
     def summary(self) -> Summary:
         """The fit as lme4's ``summary`` prints it; ``print(m.summary())``."""
-        coefficients = pd.DataFrame({"estimate": self.fixef, "std_error": self.bse, "statistic": self.tvalues})
-        sd = self.bse.to_numpy()
-        correlation = None
-        if len(sd) > 1:
-            correlation = pd.DataFrame(self.vcov().to_numpy() / np.outer(sd, sd), self.bse.index, self.bse.index)
-        return Summary(
-            reml=self.is_reml,
-            formula=self.frame.formula.text,
-            data_name=self.call.data,
-            weights=self.call.weights,
-            offset=self.call.offset,
-            subset=self.call.subset,
-            criterion=self.criterion,
-            aic=self.aic,
-            bic=self.bic,
-            loglik=self.loglik,
-            deviance=self.deviance,
-            df_resid=self.df_resid,
-            scaled_residuals=(self.resid("scaled").dropna().to_numpy()),
-            varcorr=self.varcorr,
-            nobs=self.nobs,
-            ngroups=self.ngroups,
-            coefficients=coefficients,
-            correlation=correlation,
-            messages=notes(self.frame, self.optinfo),
-        )
+        return summarize(self, self.call, notes(self.frame, self.optinfo))
 
     def __str__(self) -> str:
         return self.summary().brief()
@@ -349,7 +325,7 @@ class LinearMixedModel:
         )
 
     def refit(self, y: ArrayLike) -> LinearMixedModel:
-        """The same model for another response.
+        """The same model for another response; only its cross-products are new, and the search begins at θ̂.
 
         Parameters
         ----------
@@ -360,7 +336,35 @@ class LinearMixedModel:
         frame = replace(self.frame, y=values)
         response = values if frame.offset is None else values - frame.offset
         objective = self.objective.with_response(response)
-        return fitted_model(frame, self.terms, objective, self.control, self.call)
+        start = None
+        if not other_starts(objective.working):
+            start = objective.to_user(warm_start(objective, self.theta))
+        return fitted_model(frame, self.terms, objective, self.control, self.call, start=start)
+
+    def refit_many(self, Y: ArrayLike) -> Refits:
+        """The same model for many responses at once, each search warm from θ̂.
+
+        Parameters
+        ----------
+        Y : (n, m) array
+            Finite; one column a response, as `simulate` draws them.
+
+        Returns
+        -------
+        Refits
+            Arrays ``theta`` (m, n_theta), ``beta`` (m, p), ``sigma``, ``criterion``, ``converged``, ``singular`` (m,).
+
+        Examples
+        --------
+        >>> from lmmsparse import lmer, load_dataset
+        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+        >>> many = m.refit_many(m.simulate(nsim=100, seed=1))
+        >>> many.theta.shape, bool(many.converged.all())
+        ((100, 3), True)
+        """
+        values = check_responses(Y, self.frame)
+        responses = values if self.frame.offset is None else values - self.frame.offset[:, None]
+        return refit_responses(self.objective, responses, self.theta, self.control)
 
     def refit_ml(self) -> LinearMixedModel:
         """The same model fitted by maximum likelihood; the model itself when it was."""

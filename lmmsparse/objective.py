@@ -19,11 +19,14 @@ from lmmsparse.coordinates import (
     working_design,
     working_response,
 )
-from lmmsparse.crossproducts import CrossProducts, cross_products, replace_response
+from lmmsparse.crossproducts import cross_products, replace_response
 from lmmsparse.errors import ArgumentError
-from lmmsparse.pls.plan import Plan, Values, make_plan
-from lmmsparse.profiled import Solution, WorkingObjective
+from lmmsparse.linalg import row_chunks
+from lmmsparse.pls.plan import Plan, make_plan
+from lmmsparse.profiled import WorkingObjective
+from lmmsparse.solution import Derivatives, Solution
 from lmmsparse.terms import RandomTerm
+from lmmsparse.threads import single_threaded_blas
 
 Float = NDArray[np.float64]
 
@@ -43,29 +46,27 @@ class Objective:
     ----------
     terms : sequence of RandomTerm
     design : WorkingDesign
-    products : CrossProducts
     y : (n,) array
         Working response.
     response : ResponseCoordinates
-    reml : bool
-    plan, values : Plan, Values
+    working : WorkingObjective
+        The criterion in working coordinates.
     """
 
     def __init__(
         self,
         terms: Sequence[RandomTerm],
         design: WorkingDesign,
-        products: CrossProducts,
         y: Float,
         response: ResponseCoordinates,
-        reml: bool,
-        plan: Plan,
-        values: Values,
+        working: WorkingObjective,
     ) -> None:
-        self.terms, self.design, self.y = tuple(terms), design, y
-        self.response, self.reml = response, reml
-        members = [block.terms for block in design.blocks]
-        self.working = WorkingObjective(products, plan, values, terms, members, reml)
+        self.terms, self.design, self.y, self.response, self.working = tuple(terms), design, y, response, working
+
+    @property
+    def reml(self) -> bool:
+        """Whether it is the REML criterion."""
+        return self.working.reml
 
     @property
     def plan(self) -> Plan:
@@ -141,43 +142,48 @@ class Objective:
         """A solution with r² summed over the rows where rounding would show in the criterion."""
         if solution.noise <= NEGLIGIBLE_NOISE * max(1.0, abs(solution.value) / 1e4):
             return solution
-        residual = self.y - self.design.X @ solution.beta
-        penalty = 0.0
-        for block, u, lam in zip(self.design.blocks, solution.u, solution.templates, strict=True):
-            residual = residual - np.einsum("ik,ik->i", block.columns, (u @ lam.T)[block.codes])
+        w, effects, penalty, square = self.design.weights, [], 0.0, 0.0
+        for u, lam in zip(solution.u, solution.templates, strict=True):
+            effects.append(u @ lam.T)
             penalty += float((u**2).sum())
-        square = residual**2 if self.design.weights is None else self.design.weights * residual**2
-        pwrss = float(square.sum()) + penalty
+        for rows in row_chunks(len(self.y), self.design.X.shape[1] + 2):
+            residual = self.y[rows] - self.design.X[rows] @ solution.beta
+            for block, b in zip(self.design.blocks, effects, strict=True):
+                residual -= np.einsum("ik,ik->i", block.columns[rows], b[block.codes[rows]])
+            square += float(residual @ (residual if w is None else w[rows] * residual))
+        pwrss = square + penalty
         value = solution.value + self.working.degrees * float(np.log(pwrss / solution.pwrss))
         return replace(solution, pwrss=pwrss, sigma2=pwrss / self.working.degrees, value=value)
 
     def __call__(self, theta: ArrayLike) -> float:
         """Profiled deviance or REML criterion at θ, (n_theta,)."""
-        return self.solve(self.to_working(self._checked(theta))).value + self.constant
+        with single_threaded_blas():
+            return self.solve(self.to_working(self._checked(theta))).value + self.constant
 
     def gradient(self, theta: ArrayLike) -> Float:
         """Gradient of the criterion at θ, (n_theta,)."""
-        solution = self.working.solve_nearby(self.to_working(self._checked(theta)))
-        return np.asarray(self.theta_map.T @ self.working.differentiate(solution).gradient)
+        return np.asarray(self.theta_map.T @ self._slopes(theta).gradient)
 
     def hessian(self, theta: ArrayLike) -> Float:
         """Approximate Hessian at θ, (n_theta, n_theta): average information plus the exact curvature of λλᵀ."""
-        solution = self.working.solve_nearby(self.to_working(self._checked(theta)))
-        slopes = self.working.differentiate(solution)
+        slopes = self._slopes(theta)
         return np.asarray(self.theta_map.T @ (slopes.information + slopes.curvature) @ self.theta_map)
+
+    def _slopes(self, theta: ArrayLike) -> Derivatives:
+        with single_threaded_blas():
+            return self.working.differentiate(self.working.solve_nearby(self.to_working(self._checked(theta))))
 
     def with_response(self, response: Float) -> Objective:
         """The same model for another response y − offset, (n,): only the last column of [X y] is formed anew."""
-        y, coordinates = working_response(response, self.design)
-        products = replace_response(self.working.products, self.design, y)
-        return Objective(
-            self.terms, self.design, products, y, coordinates, self.reml, self.working.plan, self.working.values
-        )
+        with single_threaded_blas():
+            y, coordinates = working_response(response, self.design)
+            products = replace_response(self.working.products, self.design, y)
+        return Objective(self.terms, self.design, y, coordinates, self.working.with_products(products, self.reml))
 
     def with_reml(self, reml: bool) -> Objective:
         """The same model with the other criterion."""
-        w = self.working
-        return Objective(self.terms, self.design, w.products, self.y, self.response, reml, w.plan, w.values)
+        working = self.working.with_products(self.working.products, reml)
+        return Objective(self.terms, self.design, self.y, self.response, working)
 
 
 def make_objective(
@@ -201,10 +207,12 @@ def make_objective(
         Positive prior weights.
     reml : bool
     memory_limit : float
-        Bytes that one factorization may take.
+        Bytes that one evaluation may take.
     """
     design = working_design(X, terms, weights)
     y, coordinates = working_response(response, design)
     products = cross_products(design, y)
     plan, values = make_plan(products, tuple(block.group for block in design.blocks), memory_limit)
-    return Objective(terms, design, products, y, coordinates, reml, plan, values)
+    structures, members = [term.structure for term in terms], [block.terms for block in design.blocks]
+    working = WorkingObjective(products, plan, values, structures, members, reml)
+    return Objective(terms, design, y, coordinates, working)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lmmsparse.errors import ArgumentError, FormulaError, NewDataError
 from lmmsparse.formula import Bar, parse_formula
-from lmmsparse.frame import ModelFrame, NewData, TermKey, term_keys
+from lmmsparse.frame import Codes, ModelFrame, NewData, TermKey, term_keys
 from lmmsparse.terms import RandomTerm
 
 Float = NDArray[np.float64]
@@ -87,7 +87,7 @@ def _matching(
     return found
 
 
-def random_part(columns: Float, codes: NDArray[np.int32], modes: Float, selected: tuple[int, ...]) -> Float:
+def random_part(columns: Float, codes: Codes, modes: Float, selected: tuple[int, ...]) -> Float:
     """Σ_j z_ij b_{level(i), j} over the selected columns, (m,); a negative code contributes nothing."""
     total = np.zeros(len(codes))
     for j in selected:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cached_property
 from itertools import pairwise
+from typing import Any
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.charts import Chart, chart_around, natural_slopes
+from lmmsparse.blockwise import NOT_IDENTIFIED, Elimination, average_information, eliminate, score_sums
+from lmmsparse.charts import Chart, chart_around
+from lmmsparse.covariance import CovarianceStructure
 from lmmsparse.crossproducts import CrossProducts
 from lmmsparse.errors import FactorizationError
-from lmmsparse.linalg import cholesky_inverse, inner, solve_lower, solve_lower_transposed
-from lmmsparse.pls.factor import Factor, SelectedInverse, multiply
+from lmmsparse.pls.factor import TOO_LARGE
+from lmmsparse.pls.held import HeldFactor
 from lmmsparse.pls.plan import Plan, Values
-from lmmsparse.terms import RandomTerm
+from lmmsparse.pls.small import SmallDesign, SmallResponses, SmallSolutions, evaluate, small_design, small_responses
+from lmmsparse.solution import Derivatives, Solution
 
 Float = NDArray[np.float64]
 
@@ -26,74 +32,6 @@ SMALLEST_RESIDUAL = 1e-13
 ROUNDING = 2.0 * np.finfo(float).eps
 
 
-@dataclass(frozen=True)
-class Solution:
-    """Penalized least squares for one θ, in working coordinates.
-
-    Attributes
-    ----------
-    theta : (n_theta,) array
-    value : float
-        Profiled criterion.
-    pwrss, sigma2 : float
-        Penalized weighted residual sum of squares r² and r²/n or r²/(n − p).
-    beta : (p,) array
-    u : tuple of (q_g, K_g) arrays
-        Conditional modes on the spherical scale.
-    templates : tuple of (K_g, K_g) arrays
-        λ of every grouping factor.
-    factor : Factor
-    fixed_factor : (p, p) array
-        Lower Cholesky factor of XᵀV⁻¹X.
-    right : tuple of (q_g, K_g, p + 1) arrays
-        L⁻¹ΛᵀZᵀW[X y].
-    degenerate : bool
-        r² is zero to rounding: nothing is left of the response.
-    exact : bool
-        False when the numbers are those of nearby templates.
-    noise : float
-        Rounding error to be expected in the value; it grows as r² becomes a small part of yᵀWy.
-    """
-
-    theta: Float
-    value: float
-    pwrss: float
-    sigma2: float
-    beta: Float
-    u: tuple[Float, ...]
-    templates: tuple[Float, ...]
-    factor: Factor
-    fixed_factor: Float
-    right: tuple[Float, ...]
-    degenerate: bool
-    exact: bool
-    noise: float
-
-
-@dataclass(frozen=True)
-class Derivatives:
-    """First and second derivatives at one θ, in working coordinates.
-
-    Attributes
-    ----------
-    scores : tuple of (k_t, k_t) arrays
-        T_t, the derivative with respect to the covariance Σ_t = λ_tλ_tᵀ of every term.
-    covariance_information : (n_theta, n_theta) array
-        Average information with respect to the free entries of all Σ_t, positive semidefinite.
-    gradient : (n_theta,) array
-        With respect to θ.
-    information, curvature : (n_theta, n_theta) arrays
-        The Hessian with respect to θ in two parts: average information, and the exact remainder from ∂²Σ/∂θ_i∂θ_j,
-        which vanishes where the gradient of every free variance does.
-    """
-
-    scores: tuple[Float, ...]
-    covariance_information: Float
-    gradient: Float
-    information: Float
-    curvature: Float
-
-
 class WorkingObjective:
     """d(θ) in working coordinates, from cross-products and a plan.
 
@@ -101,7 +39,8 @@ class WorkingObjective:
     ----------
     products : CrossProducts
     plan, values : Plan, Values
-    terms : sequence of RandomTerm
+    structures : sequence of CovarianceStructure
+        Of every term.
     members : sequence of tuples of int
         Terms of every grouping factor, in the order of their columns.
     reml : bool
@@ -112,12 +51,13 @@ class WorkingObjective:
         products: CrossProducts,
         plan: Plan,
         values: Values,
-        terms: Sequence[RandomTerm],
+        structures: Sequence[CovarianceStructure],
         members: Sequence[tuple[int, ...]],
         reml: bool,
     ) -> None:
         self.products, self.plan, self.values, self.reml = products, plan, values, reml
-        self.structures = [term.structure for term in terms]
+        self._last: ref[HeldFactor] | None = None  # of the latest evaluation
+        self.structures = list(structures)
         self.members = tuple(members)
         counts = [structure.n_theta for structure in self.structures]
         edges = np.concatenate([[0], np.cumsum(counts)])
@@ -129,6 +69,9 @@ class WorkingObjective:
                 size = self.structures[t].size
                 self.columns[t] = (g, slice(start, start + size))
                 start += size
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_last": None}
 
     @property
     def degrees(self) -> int:
@@ -149,45 +92,105 @@ class WorkingObjective:
 
     def solve(self, theta: Float) -> Solution:
         """Factor M(θ), profile β, u and σ² out, and evaluate the criterion."""
-        products, p = self.products, self.products.p
+        products = self.products
         templates = self.templates(theta)
-        factor = Factor(self.plan, self.values, templates)
-        scaled = [lam.T @ b for lam, b in zip(templates, products.rhs, strict=True)]
-        right = factor.forward(scaled)
-        schur = products.fixed - sum(inner(r, r) for r in right)
-        try:
-            L = np.asarray(np.linalg.cholesky(schur[:p, :p]))
-        except np.linalg.LinAlgError as error:
-            raise FactorizationError(
-                "X'V^-1 X is not positive definite: the fixed effects are not identified at this theta"
-            ) from error
-        half = solve_lower(L, schur[:p, p])
-        pwrss = float(schur[p, p] - half @ half)
-        floor = SMALLEST_RESIDUAL * float(products.fixed[p, p])
-        degenerate = not pwrss > floor
-        pwrss = max(pwrss, floor)
+        held = self._hold(templates)
+        small = None
+        if self.small is None:
+            found = eliminate(held, products.fixed)
+        else:
+            found, small = self._at_once(templates)
+        yy = float(products.fixed[-1, -1])
+        floor = SMALLEST_RESIDUAL * yy
+        degenerate = not found.pwrss > floor
+        pwrss = max(found.pwrss, floor)
         sigma2 = pwrss / self.degrees
-        value = factor.logdet - products.sum_log_weights + self.degrees * (1.0 + np.log(2.0 * np.pi * sigma2))
-        if self.reml:
-            value += 2.0 * float(np.log(np.diag(L)).sum())
-        beta = solve_lower_transposed(L, half)
-        contrast = np.append(-beta, 1.0)
-        modes = factor.backward([(r @ contrast)[:, :, None] for r in right])
+        value = self.criterion(found.logdet, 2.0 * float(np.log(np.diag(found.fixed_factor)).sum()), pwrss)
         return Solution(
             theta=np.array(theta, dtype=float),
             value=float(value),
             pwrss=pwrss,
             sigma2=sigma2,
-            beta=beta,
-            u=tuple(u[:, :, 0] for u in modes),
+            beta=found.beta,
+            u=found.u,
             templates=tuple(templates),
-            factor=factor,
-            fixed_factor=L,
-            right=tuple(right),
+            held=held,
+            fixed_factor=found.fixed_factor,
+            small=small,
             degenerate=degenerate,
             exact=True,
-            noise=ROUNDING * (abs(value) + self.degrees * float(products.fixed[p, p]) / pwrss),
+            noise=ROUNDING * (abs(value) + self.degrees * yy / pwrss),
         )
+
+    def criterion(self, logdet: Any, logdet_fixed: Any, pwrss: Any) -> Any:
+        """d(θ) from log|M|, log|XᵀV⁻¹X| and r², numbers or arrays of them."""
+        value = logdet - self.products.sum_log_weights
+        value = value + self.degrees * (1.0 + np.log(2.0 * np.pi * pwrss / self.degrees))
+        return value + logdet_fixed if self.reml else value
+
+    def _hold(self, templates: list[Float]) -> HeldFactor:
+        """The factor of a new point; that of the point before is given up if it is large."""
+        previous = self._last() if self._last is not None else None
+        if previous is not None:
+            previous.release()
+        held = HeldFactor(self.plan, self.values, self.products.rhs, templates)
+        self._last = ref(held)
+        return held
+
+    def _at_once(self, templates: list[Float]) -> tuple[Elimination, SmallSolutions]:
+        """Solve the problem of a small model in one call."""
+        found = self.small_solutions(self.responses, np.zeros(1, dtype=np.intp), [lam[None] for lam in templates])
+        if found.failed[0]:
+            raise FactorizationError(TOO_LARGE if found.failed[0] == 1 else NOT_IDENTIFIED)
+        u = tuple(u[0] for u in found.u)
+        logdet, pwrss = float(found.logdet[0]), float(found.pwrss[0])
+        return Elimination(logdet, pwrss, found.beta[0], u, found.fixed_factor[0]), found
+
+    @cached_property
+    def small(self) -> SmallDesign | None:
+        """The design of a model that is small enough to be evaluated in one call."""
+        return small_design(self.products, self.plan)
+
+    @cached_property
+    def responses(self) -> SmallResponses:
+        """The response of a small model."""
+        assert self.small is not None
+        p, fixed = self.products.p, self.products.fixed
+        return small_responses(self.small, [b[:, :, p:] for b in self.products.rhs], fixed[:p, p:], fixed[p:, p])
+
+    @cached_property
+    def covariance_entries(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+        """Factor, row and column of the entry of a covariance matrix that each parameter is."""
+        owner, rows, columns = [], [], []
+        for structure, (g, where) in zip(self.structures, self.columns, strict=True):
+            a, b = structure.entries
+            owner.append(np.full(len(a), g))
+            rows.append(where.start + a)
+            columns.append(where.start + b)
+        which, row, column = (np.concatenate(part).astype(np.int32) for part in (owner, rows, columns))
+        return which, row, column
+
+    def small_solutions(
+        self, responses: SmallResponses, which: NDArray[np.intp], templates: Sequence[Float]
+    ) -> SmallSolutions:
+        """Solutions of a small model for several responses and templates (problems, K_g, K_g)."""
+        assert self.small is not None
+        return evaluate(
+            self.small,
+            responses,
+            which,
+            templates,
+            self.covariance_entries,
+            self.degrees,
+            self.reml,
+            SMALLEST_RESIDUAL,
+        )
+
+    def with_products(self, products: CrossProducts, reml: bool) -> WorkingObjective:
+        """The same design with another response or the other criterion."""
+        other = WorkingObjective(products, self.plan, self.values, self.structures, self.members, reml)
+        other.__dict__["small"] = self.small
+        return other
 
     def solve_nearby(self, theta: Float) -> Solution:
         """`solve` where no direction of a term has a standard deviation below `SMALLEST_SPREAD`.
@@ -200,13 +203,6 @@ class WorkingObjective:
             return self.solve(theta)
         return replace(self.solve(nearby), theta=np.array(theta, dtype=float), exact=False)
 
-    def inverse(self, solution: Solution) -> tuple[SelectedInverse, tuple[Float, ...]]:
-        """Selected inverse of M, and U_X = M⁻¹ΛᵀZᵀWX of every factor, (q, K, p)."""
-        p = self.products.p
-        selected = solution.factor.selected_inverse()
-        U = solution.factor.backward([r[:, :, :p] for r in solution.right]) if p else []
-        return selected, tuple(U)
-
     def differentiate(self, solution: Solution) -> Derivatives:
         """Gradient and Hessian of the criterion at a point of `solve_nearby`.
 
@@ -214,25 +210,18 @@ class WorkingObjective:
         N_t = 2 Σ_ℓ [I − C_ℓℓ − û_ℓ û_ℓᵀ/σ̂²].  T_t is continuous in λ_t, so that it may be taken at the nearby template
         where λ_t itself is singular.
         """
-        selected, U = self.inverse(solution)
-        p, sums = self.products.p, []
-        inverse_fixed = cholesky_inverse(solution.fixed_factor)
-        for g, C in enumerate(selected.diagonal):
-            q, K = C.shape[:2]
-            total = C.sum(axis=0) + solution.u[g].T @ solution.u[g] / solution.sigma2
-            if self.reml and p:
-                by_column = U[g].transpose(0, 2, 1)
-                total += inner((U[g] @ inverse_fixed).transpose(0, 2, 1), by_column)
-            sums.append(q * np.eye(K) - total)
-        scores = []
+        small, scores = solution.small, []
+        sums = score_sums(solution, self.reml) if small is None else [total[0] for total in small.sums]
         for g, where in self.columns:
+            q, size = len(solution.u[g]), where.stop - where.start
             inverse_template = np.linalg.inv(solution.templates[g][where, where])
-            score = inverse_template.T @ sums[g][where, where] @ inverse_template
+            score = inverse_template.T @ (q * np.eye(size) - sums[g][where, where]) @ inverse_template
             scores.append((score + score.T) / 2)
-        information = self._information(solution)
-        return Derivatives(
-            tuple(scores), information, *natural_slopes(self.structures, solution.theta, scores, information)
-        )
+        if small is None:
+            information = average_information(self.products, self.plan, self.values, solution, self.covariance_entries)
+        else:
+            information = small.information[0]
+        return Derivatives(tuple(self.structures), solution.theta, tuple(scores), information)
 
     def chart(self, solution: Solution, slopes: Derivatives) -> Chart:
         """Local coordinates around a solution, for the search."""
@@ -248,35 +237,3 @@ class WorkingObjective:
                 moved = theta.copy() if moved is None else moved
                 moved[part] = structure.theta(raised)
         return theta if moved is None else moved
-
-    def _information(self, solution: Solution) -> Float:
-        """Average information with respect to the free entries of every Σ_t.
-
-        H_ij = [f_iᵀPf_j − (sᵀc_i)(sᵀc_j)/r²]/σ̂² with s = ZᵀWe, c_i = (∂Σ/∂Σ_i) s and f_i = Z c_i.
-        """
-        products, p = self.products, self.products.p
-        n_theta = len(solution.theta)
-        contrast = np.append(-solution.beta, 1.0)
-        modes = [(u @ lam.T)[:, :, None] for u, lam in zip(solution.u, solution.templates, strict=True)]
-        fitted = multiply(self.plan, self.values, modes)
-        s = [b @ contrast - f[:, :, 0] for b, f in zip(products.rhs, fitted, strict=True)]
-        c = [np.zeros((*u.shape, n_theta)) for u in solution.u]
-        projected = np.empty(n_theta)
-        for structure, part, (g, where) in zip(self.structures, self.slices, self.columns, strict=True):
-            for i, (a, b) in enumerate(zip(*structure.entries, strict=True), start=part.start):
-                c[g][:, where.start + a, i] += s[g][:, where.start + b]
-                if a != b:
-                    c[g][:, where.start + b, i] += s[g][:, where.start + a]
-                projected[i] = (s[g] * c[g][:, :, i]).sum()
-        Ac = multiply(self.plan, self.values, c)
-        scaled = [lam.T @ f for lam, f in zip(solution.templates, Ac, strict=True)]
-        r = solution.factor.forward(scaled)
-        fPf = sum(inner(ci, f) - inner(ri, ri) for ci, f, ri in zip(c, Ac, r, strict=True))
-        if p:
-            x = np.zeros((p, n_theta)) + sum(
-                inner(b[:, :, :p], ci) - inner(rx[:, :, :p], ri)
-                for b, ci, rx, ri in zip(products.rhs, c, solution.right, r, strict=True)
-            )
-            half = solve_lower(solution.fixed_factor, x)
-            fPf = fPf - half.T @ half
-        return np.asarray((fPf - np.outer(projected, projected) / solution.pwrss) / solution.sigma2)

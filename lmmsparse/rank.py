@@ -5,10 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from lmmsparse.linalg import row_chunks
+from lmmsparse.orthonormal import unit_scales
+
 # R's lm() uses 1e-7 as well, relative to the raw length of a column.  Here the length is taken after centring,
 # so that the year 2001...2020 and its powers are not mistaken for a constant.
 RELATIVE_TOLERANCE = 1e-7
 ROUNDING_MARGIN = 32.0
+# No column is dropped, and no basis needed to see it, when in the Gram matrix of the columns about their means every
+# column keeps this share of its length beside those before it, and its spread this share of its size.
+CLEAR_SHARE = 1e-2
+CLEAR_SPREAD = 1e-6
 
 
 def independent_columns(X: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> NDArray[np.intp]:
@@ -32,6 +39,8 @@ def independent_columns(X: NDArray[np.float64], weights: NDArray[np.float64] | N
     n, p = X.shape
     if p == 0 or n == 0:
         return np.arange(0)
+    if _clearly_independent(X, weights):
+        return np.arange(p)
     root = np.ones(n) if weights is None else np.sqrt(weights)
     unit = root / np.linalg.norm(root)
     basis = np.empty((n, min(n, p)), order="F")
@@ -56,3 +65,35 @@ def independent_columns(X: NDArray[np.float64], weights: NDArray[np.float64] | N
             basis[:, len(kept)] = column / remaining
             kept.append(j)
     return np.asarray(kept, dtype=np.intp)
+
+
+def _clearly_independent(X: NDArray[np.float64], weights: NDArray[np.float64] | None) -> bool:
+    """Whether no column can come near being dropped; False says nothing.
+
+    Beside a constant, less of a column remains than without one.  So it may be taken to come first, unless a constant
+    column comes later: that is not decided here.
+    """
+    n, p = X.shape
+    highest, lowest = X.max(axis=0), X.min(axis=0)
+    constant = highest == lowest
+    if p >= n or constant[1:].any() or (constant[0] and highest[0] == 0.0):
+        return False
+    if p == 1 and constant[0]:
+        return True
+    first = int(constant[0])
+    scale = unit_scales(np.maximum(highest, -lowest))[first:]
+    shares = np.full(n, 1.0 / n) if weights is None else weights / weights.sum()
+    means, squares = np.zeros(p - first), np.zeros((p - first, p - first))
+    for rows in row_chunks(n, p):
+        means += shares[rows] @ (X[rows, first:] / scale)
+    for rows in row_chunks(n, p):
+        part = X[rows, first:] / scale - means
+        squares += part.T @ (part * shares[rows, None])
+    spread = np.sqrt(np.diag(squares))
+    if not (spread > CLEAR_SPREAD * np.abs(means)).all() or not np.isfinite(squares).all():
+        return False
+    try:
+        remaining = np.diag(np.linalg.cholesky(squares / spread / spread[:, None]))
+    except np.linalg.LinAlgError:
+        return False
+    return bool((remaining > CLEAR_SHARE).all())

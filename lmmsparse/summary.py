@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import textwrap
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lmmsparse.call import Call
 from lmmsparse.rformat import (
     COEFFICIENT_DIGITS,
     LINE_WIDTH,
@@ -131,6 +133,43 @@ class Summary:
             *_message_lines(self.messages),
         ]
         return "\n".join(lines)
+
+
+def summarize(model: Any, call: Call, messages: tuple[str, ...]) -> Summary:
+    """The summary of a fitted model.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+    call : Call
+        How it was fitted.
+    messages : tuple of str
+    """
+    coefficients = pd.DataFrame({"estimate": model.fixef, "std_error": model.bse, "statistic": model.tvalues})
+    sd, correlation = model.bse.to_numpy(), None
+    if len(sd) > 1:
+        correlation = pd.DataFrame(model.vcov().to_numpy() / np.outer(sd, sd), model.bse.index, model.bse.index)
+    return Summary(
+        reml=model.is_reml,
+        formula=model.frame.formula.text,
+        data_name=call.data,
+        weights=call.weights,
+        offset=call.offset,
+        subset=call.subset,
+        criterion=model.criterion,
+        aic=model.aic,
+        bic=model.bic,
+        loglik=model.loglik,
+        deviance=model.deviance,
+        df_resid=model.df_resid,
+        scaled_residuals=model.resid("scaled").dropna().to_numpy(),
+        varcorr=model.varcorr,
+        nobs=model.nobs,
+        ngroups=model.ngroups,
+        coefficients=coefficients,
+        correlation=correlation,
+        messages=messages,
+    )
 
 
 def _title_lines(summary: Summary) -> list[str]:

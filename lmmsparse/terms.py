@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lmmsparse.covariance import CovarianceStructure, Diagonal, Unstructured
-from lmmsparse.frame import ModelFrame
+from lmmsparse.frame import Codes, JointLevels, Levels, ModelFrame
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class RandomTerm:
         Position of the bar in the formula.
     group : str
         Name of the grouping factor.
-    codes : (n,) array of int32
+    codes : (n,) array of int8, int16 or int32
         Level of each row.
-    levels : pandas.Index
-        Labels of the q levels.
+    labels : Levels or JointLevels
+        The q levels.
     columns : (n, k) array
         Values that multiply the k random effects of a level.
     names : tuple of str
@@ -42,16 +42,21 @@ class RandomTerm:
     label: str
     bar: int
     group: str
-    codes: NDArray[np.int32]
-    levels: pd.Index
+    codes: Codes
+    labels: Levels | JointLevels
     columns: NDArray[np.float64]
     names: tuple[str, ...]
     structure: CovarianceStructure
 
     @property
+    def levels(self) -> pd.Index:
+        """Labels of the q levels."""
+        return self.labels.index
+
+    @property
     def n_levels(self) -> int:
         """Number q of levels."""
-        return len(self.levels)
+        return len(self.labels)
 
     @property
     def theta_names(self) -> tuple[str, ...]:
@@ -71,7 +76,7 @@ def random_terms(frame: ModelFrame) -> tuple[RandomTerm, ...]:
                 bar=position,
                 group=grouping.name,
                 codes=grouping.codes,
-                levels=grouping.levels,
+                labels=grouping.labels,
                 columns=part.columns,
                 names=part.names,
                 structure=structure(len(part.names)),

@@ -39,16 +39,19 @@ create_environment() {
     "$python" -m venv --clear "$venv" || { say "$python cannot make virtual environments"; exit 1; }
 }
 
-# Twice quiet: errors only. The environment's own meson and ninja must be found first.
+# Twice quiet: errors only. The environment's own meson, ninja and Cython must be found first; an editable package
+# compiles what has changed when it is imported, with the Cython that is named here.
 pip_install() {
-    PATH="$(cd "$venv/bin" && pwd):$PATH" "$venv/bin/python" -m pip install -qq --disable-pip-version-check "$@"
+    local programs
+    programs=$(cd "$venv/bin" && pwd)
+    PATH="$programs:$PATH" CYTHON="$programs/cython" "$venv/bin/python" -m pip install -qq --disable-pip-version-check "$@"
 }
 
 install_package() {
     local target=.
     [ "$extras" = test ] && target='.[test]'
     say "installing the package with its dependencies${target#.}"
-    pip_install 'meson-python>=0.18' 'meson>=1.4' ninja
+    pip_install 'meson-python>=0.18' 'meson>=1.4' ninja 'Cython>=3.1' 'scipy>=1.14'
     # The build directory lies in the environment: it names programs of the environment and must go with them.
     pip_install --no-build-isolation --config-settings build-dir="$venv/build" --editable "$target"
 }

@@ -9,15 +9,15 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
 from lmmsparse.covariance import Diagonal, Unstructured
+from lmmsparse.frame import Levels
 from lmmsparse.objective import Objective, make_objective
-from lmmsparse.pls import cores
+from lmmsparse.pls import choose, small
 from lmmsparse.terms import RandomTerm
 from tests.oracle import Oracle
 
@@ -32,9 +32,18 @@ needs_cholmod = pytest.mark.skipif(find_spec("sksparse") is None, reason="scikit
 def sparse_cores() -> Iterator[None]:
     """Within it every core is sparse, however small."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cores, "SMALL_CORE", 0)
-        patch.setattr(cores, "DENSE_FILL", 1.1)
-        patch.setattr(cores, "surely_dense", lambda *_: False)
+        patch.setattr(choose, "SMALL_CORE", 0)
+        patch.setattr(choose, "DENSE_FILL", 1.1)
+        patch.setattr(choose, "fill_at_least", lambda *_: False)
+        patch.setattr(small, "SMALL_FLOPS", 0.0)
+        yield
+
+
+@contextmanager
+def no_small_models() -> Iterator[None]:
+    """Within it every model is factored block by block, however small."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(small, "SMALL_FLOPS", 0.0)
         yield
 
 
@@ -51,7 +60,7 @@ def make_term(
         bar=0,
         group=group,
         codes=codes.astype(np.int32),
-        levels=pd.Index(levels),
+        labels=Levels(levels),
         columns=values,
         names=tuple(f"c{i}" for i in range(k)),
         structure=(Unstructured if correlated else Diagonal)(k),

@@ -371,3 +371,16 @@ def test_theta_of_the_objective(theta: Any, model: Any) -> None:
         model.objective(theta)
     with pytest.raises(ArgumentError, match="theta"):
         model.objective.gradient(theta)
+
+
+@pytest.mark.parametrize("unit", [1e160, 1e300, 1e-160, 1e-200])
+def test_a_response_whose_variance_is_no_number(unit: float) -> None:
+    """Its residual standard deviation would be infinite or zero."""
+    rng = np.random.default_rng(0)
+    a = np.arange(60) % 6
+    y = rng.normal(size=60) + rng.normal(size=6)[a]
+    with pytest.raises(DataError, match="another unit"):
+        lmer("y ~ 1 + (1|a)", {"y": unit * y, "a": a})
+    m = lmer("y ~ 1 + (1|a)", {"y": y, "a": a})
+    with pytest.raises(DataError, match="another unit"):
+        m.refit(unit * y)

@@ -14,12 +14,23 @@ from lmmsparse.coordinates import (
     theta_maps,
     working_design,
     working_response,
+    working_responses,
 )
+from lmmsparse.orthonormal import orthonormalized
 from tests.designs import make_term
 
 N = 50
 GROUP = np.arange(N) % 6
 WEIGHTS = np.random.default_rng(0).uniform(0.1, 5.0, size=N)
+
+
+@pytest.fixture(params=["few rows", "many rows"], autouse=True)
+def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifty rows are few; as many rows are treated, fifty are worked on in four blocks by Cholesky's way."""
+    if request.param == "many rows":
+        monkeypatch.setattr("lmmsparse.orthonormal.FEW_NUMBERS", 0)
+        monkeypatch.setattr("lmmsparse.linalg.CHUNK", 0)
+        monkeypatch.setattr("lmmsparse.linalg.CHUNK_ROWS", 13)
 
 
 @pytest.fixture(params=[False, True], ids=["unweighted", "weighted"])
@@ -243,3 +254,48 @@ class TestRedundantTerms:
 
     def test_other_factors_do_not_count(self) -> None:
         assert self.terms(([self.one], True), ([self.one], True), groups="gh") == ()
+
+
+class TestManyResponses:
+    @pytest.mark.parametrize("order", ["C", "F"])
+    def test_each_is_as_if_alone(self, weights: np.ndarray | None, order: str, rng: np.random.Generator) -> None:
+        design, _ = example(weights)
+        X = design.X @ design.coordinates.fixed_map
+        Y = np.column_stack([rng.normal(size=N), 1e9 + rng.normal(size=N), np.zeros(N), 3 - X[:, 1], 1e-200 * X[:, 0]])
+        Y = np.asarray(Y, order=order)
+        before = Y.copy()
+        working, many = working_responses(Y, design)
+        assert_array_equal(Y, before)
+        for j in range(Y.shape[1]):
+            y, one = working_response(Y[:, j], design)
+            assert one.exact == many.exact[j]
+            assert_allclose(many.start[:, j], one.start, rtol=1e-12, atol=1e-15 * np.abs(Y[:, j]).max())
+            if not one.exact:
+                assert_allclose(working[:, j], y, atol=1e-6)  # 1e9 costs nine digits
+                assert_allclose(many.scale[j], one.scale, rtol=1e-7)
+        assert_array_equal(many.exact, [False, False, True, True, True])
+
+
+class TestOrthonormalized:
+    """Columns from nearly independent to all but dependent: both ways are taken."""
+
+    @pytest.mark.parametrize("lower", [False, True])
+    @pytest.mark.parametrize("closeness", [1.0, 1e-3, 1e-5, 1e-7, 1e-9])
+    def test_orthonormal_and_exact(self, closeness: float, lower: bool, rng: np.random.Generator) -> None:
+        C = rng.normal(size=(N, 4))
+        C[:, 3] = C[:, 0] - C[:, 1] + closeness * C[:, 3]
+        C[:, 2] *= 1e-3
+        Q, R = orthonormalized(np.array(C, order="F"), lower)
+        assert_array_equal(R, np.tril(R) if lower else np.triu(R))
+        assert_allclose(gram(Q, None), np.eye(4), atol=1e-14)
+        assert_allclose(Q @ R, C, rtol=0, atol=1e-14 * np.abs(C).max())
+        assert_allclose(Q @ R[:, 2], C[:, 2], rtol=0, atol=1e-14 * np.abs(C[:, 2]).max() / (1 if lower else 1e-3))
+
+    def test_the_same_by_either_way(self, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+        C = rng.normal(size=(N, 3))
+        Q, R = orthonormalized(np.array(C, order="F"))
+        monkeypatch.setattr("lmmsparse.orthonormal.WELL_CONDITIONED", 0.0)
+        other, beside = orthonormalized(np.array(C, order="F"))
+        signs = np.sign(np.diag(R)) * np.sign(np.diag(beside))
+        assert_allclose(other * signs, Q, atol=1e-14)
+        assert_allclose(beside * signs[:, None], R, atol=1e-14)

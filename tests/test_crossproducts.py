@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse.coordinates import WorkingDesign, working_design, working_response
-from lmmsparse.crossproducts import CrossProducts, cross_products, replace_response
+from lmmsparse.crossproducts import CrossProducts, cross_products, replace_response, response_products
 from tests.designs import Case, cases, generated, make_case
 
 
@@ -109,3 +109,52 @@ def test_products_that_cancel_keep_their_place() -> None:
     link = products.coupling[0, 1]
     assert not link.values[:, :, 1].any()
     assert len(link.first) == len(np.unique(case.terms[0].codes * 100 + case.terms[1].codes))
+
+
+@generated
+@given(cases(), st.integers(1, 5))
+def test_many_responses_are_as_one_after_the_other(case: Case, m: int) -> None:
+    design, y = made(case)
+    products = cross_products(design, y)
+    Y = np.random.default_rng(m).normal(size=(len(y), m))
+    rhs, fixed, squares = response_products(design, Y)
+    for j in range(m):
+        one = replace_response(products, design, Y[:, j])
+        for many, single in zip(rhs, one.rhs, strict=True):
+            assert_allclose(many[:, :, j], single[:, :, -1], rtol=1e-12, atol=1e-12)
+        assert_allclose(fixed[:, j], one.fixed[:-1, -1], rtol=1e-12, atol=1e-12)
+        assert_allclose(squares[j], one.fixed[-1, -1], rtol=1e-12)
+
+
+def test_chunks_of_rows_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More rows than one chunk holds; each layout of the responses."""
+    design, y = made(make_case("crossed", [[(2, True)], [(1, True)]], p=3, n=333, weighted=True))
+    Y = np.random.default_rng(0).normal(size=(333, 4))
+    whole, rhs = cross_products(design, y), response_products(design, Y)
+    monkeypatch.setattr("lmmsparse.linalg.CHUNK", 1)
+    monkeypatch.setattr("lmmsparse.linalg.CHUNK_ROWS", 40)
+    assert_same(cross_products(design, y), whole)
+    for layout in (Y, np.asfortranarray(Y)):
+        for found, expected in zip(response_products(design, layout)[0], rhs[0], strict=True):
+            assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+        assert_allclose(response_products(design, layout)[1], rhs[1], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("code", [-1, 8])
+def test_codes_outside_of_the_levels_are_refused(code: int) -> None:
+    """The kernels would write beside their arrays."""
+    design, y = made(make_case("crossed", [[(1, True)], [(1, True)]]))
+    codes = design.blocks[0].codes.copy()
+    codes[3] = code
+    astray = replace(design, blocks=(replace(design.blocks[0], codes=codes), design.blocks[1]))
+    with pytest.raises(ValueError, match="between 0 and 7"):
+        cross_products(astray, y)
+    with pytest.raises(ValueError, match="between 0 and 7"):
+        response_products(astray, y[:, None])
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.uint8, np.int64])
+def test_codes_of_any_width(dtype: type) -> None:
+    design, y = made(make_case("three crossed", [[(2, True)], [(1, True)], [(1, True)]]))
+    blocks = tuple(replace(block, codes=block.codes.astype(dtype)) for block in design.blocks)
+    assert_same(cross_products(replace(design, blocks=blocks), y), cross_products(design, y))

@@ -85,7 +85,7 @@ def assert_pairs(case: Case) -> None:
     rng = np.random.default_rng(0)
     theta = rng.uniform(0.2, 1.0, size=case.n_theta)
     solution = objective.working.solve(theta)
-    inverse = solution.factor.selected_inverse()
+    inverse = solution.factor.selected_inverse(couplings=True)
     design = objective.design
     terms = tuple(
         type(term)(**{**vars(term), "columns": np.array(block.columns)})

@@ -10,6 +10,7 @@ from hypothesis import given
 from numpy.testing import assert_allclose
 
 from lmmsparse.errors import ArgumentError
+from lmmsparse.frame.grouping import Levels
 from tests.designs import Case, Float, cases_with_theta, generated, make_case, needs_cholmod, sparse_cores
 
 
@@ -81,7 +82,7 @@ def test_the_hessian_is_near_the_second_differences() -> None:
     labels = [np.arange(3000) % 300, rng.integers(200, size=3000)]
     effects = [0.8 * rng.normal(size=300), 0.5 * rng.normal(size=200)]
     terms = tuple(
-        replace(term, codes=codes.astype(np.int32), levels=range(size), columns=np.ones((3000, 1)))
+        replace(term, codes=codes.astype(np.int32), labels=Levels(range(size)), columns=np.ones((3000, 1)))
         for term, codes, size in zip(case.terms, labels, (300, 200), strict=True)
     )
     y = effects[0][labels[0]] + effects[1][labels[1]] + rng.normal(size=3000)

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse.errors import FactorizationError, LmmError
 from lmmsparse.profiled import WorkingObjective
-from tests.designs import Case, Float, cases_with_theta, generated, make_case, make_term, needs_cholmod, sparse_cores
+from tests.designs import (
+    Case,
+    Float,
+    cases_with_theta,
+    generated,
+    make_case,
+    make_term,
+    needs_cholmod,
+    no_small_models,
+    sparse_cores,
+)
 from tests.oracle import Oracle
 
 
@@ -33,10 +46,12 @@ def by_term(working: WorkingObjective, values: tuple[Float, ...]) -> Float:
 
 
 @generated
-@given(cases_with_theta())
-def test_solution(drawn: tuple[Case, Float]) -> None:
+@given(cases_with_theta(), st.booleans())
+def test_solution(drawn: tuple[Case, Float], small: bool) -> None:
     working, oracle = working_oracle(*drawn)
-    solution = working.solve(drawn[1])
+    with nullcontext() if small else no_small_models():
+        solution = working.solve(drawn[1])
+    assert (solution.small is not None) == small
     assert solution.value == pytest.approx(oracle.value, rel=1e-11)
     assert solution.pwrss == pytest.approx(oracle.r2, rel=1e-9)
     assert solution.sigma2 == pytest.approx(oracle.sigma2, rel=1e-9)
@@ -58,6 +73,14 @@ def assert_derivatives(drawn: tuple[Case, Float], tolerance: float) -> None:
         assert_allclose(found, expected, rtol=tolerance, atol=tolerance * max(1.0, np.abs(expected).max()))
     assert_allclose(slopes.information, slopes.information.T, rtol=1e-9, atol=1e-12 * np.abs(slopes.information).max())
     assert np.linalg.eigvalsh(slopes.information)[0] >= -1e-9 * np.linalg.eigvalsh(slopes.information)[-1]
+
+
+@generated
+@given(cases_with_theta())
+def test_derivatives_block_by_block(drawn: tuple[Case, Float]) -> None:
+    """Small models are evaluated in one call otherwise."""
+    with no_small_models():
+        assert_derivatives(drawn, 1e-8)
 
 
 @generated
@@ -158,3 +181,44 @@ def test_fixed_effects_that_random_effects_swallow_are_an_error() -> None:
     with pytest.raises(FactorizationError, match="fixed effects are not identified") as caught:
         working.solve(np.array([1e12]))
     assert isinstance(caught.value, LmmError)
+
+
+def edge(name: str) -> Case:
+    """Designs at the edge of what there is."""
+    rng = np.random.default_rng(0)
+    a, b, X = np.arange(30) % 5, np.arange(30) % 7, np.ones((30, 1))
+    y = rng.normal(size=30)
+    match name:
+        case "one level":
+            return Case(y, X, (make_term(np.zeros(30, int), group="b"),))
+        case "one level above":
+            return Case(y, X, (make_term(a, group="a"), make_term(np.zeros(30, int), group="b")))
+        case "a level of one row":
+            return Case(y, X, (make_term(a, group="a"), make_term(np.arange(30) == 29, group="b")))
+        case "weights of all sizes":
+            terms = (make_term(a, group="a"), make_term(b, group="b"))
+            return Case(y, X, terms, 10.0 ** rng.uniform(-6, 6, size=30))
+        case "many columns":
+            C = rng.normal(size=(300, 10))
+            a, b = rng.integers(9, size=300), rng.integers(6, size=300)
+            return Case(C @ rng.normal(size=10), np.ones((300, 1)), (make_term(a, C, "a"), make_term(b, C[:, :6], "b")))
+    raise ValueError(name)
+
+
+@needs_cholmod
+@pytest.mark.parametrize(
+    "name", ["one level", "one level above", "a level of one row", "weights of all sizes", "many columns"]
+)
+def test_designs_at_the_edge(name: str) -> None:
+    case = edge(name)
+    theta = np.concatenate([t.structure.theta(np.tril(np.full((t.structure.size,) * 2, 0.5))) for t in case.terms])
+    for engine in (nullcontext, no_small_models, sparse_cores):
+        with engine():
+            working, oracle = working_oracle(case, theta)
+            solution = working.solve(theta)
+            slopes = working.differentiate(solution)
+        # the oracle's V holds the weights, which cost it digits
+        assert solution.pwrss == pytest.approx(oracle.r2, rel=1e-8)
+        assert_allclose(by_term(working, solution.u), oracle.u, rtol=1e-6, atol=1e-8)
+        size = np.abs(oracle.gradient).max()
+        assert_allclose(slopes.gradient, oracle.gradient, rtol=1e-6, atol=1e-8 * max(1.0, size))

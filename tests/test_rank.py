@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from lmmsparse.rank import independent_columns
+from lmmsparse.rank import _clearly_independent, independent_columns
 
 
 @pytest.fixture
@@ -73,3 +73,34 @@ def test_the_input_is_not_changed(X: np.ndarray) -> None:
     before = X.copy()
     independent_columns(X, np.linspace(1, 2, 40))
     assert_array_equal(X, before)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_quick_answer_is_never_another(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Columns of any scale, origin and closeness: where the Gram matrix is trusted, the basis agrees."""
+    rng = np.random.default_rng(seed)
+    n, p = 200, int(rng.integers(1, 6))
+    X = rng.normal(size=(n, p)) * 10.0 ** rng.integers(-8, 9, size=p)
+    X += 10.0 ** rng.integers(-8, 9, size=p) * rng.integers(2, size=p)
+    if p > 2:
+        X[:, 2] = X[:, 0] + X[:, 1] + 10.0 ** rng.integers(-12, 1) * X[:, 2]
+    if rng.random() < 0.6:
+        X[:, rng.integers(2) * (p - 1)] = 1.0
+    weights = rng.uniform(0.1, 5, size=n) if rng.random() < 0.5 else None
+    quick = _clearly_independent(X, weights)
+    found = independent_columns(X, weights)
+    monkeypatch.setattr("lmmsparse.rank._clearly_independent", lambda *_: False)
+    assert_array_equal(independent_columns(X, weights), found)
+    assert not quick or len(found) == p
+
+
+def test_the_quick_answer_is_given() -> None:
+    """... for ordinary columns; and not where one depends on others, repeats a constant, or where rows are few."""
+    rng = np.random.default_rng(0)
+    one, x, z = np.ones(100), 2010 + rng.normal(size=100), rng.normal(size=100)
+    assert _clearly_independent(np.column_stack([one, x, z]), None)
+    assert _clearly_independent(np.column_stack([x, z, x + z**2]), rng.uniform(1, 2, size=100))
+    assert _clearly_independent(one[:, None], None)
+    for columns in ([one, x, z, x - z], [x, one], [one, 2 * one], [0 * one, x], [one, 1e9 + z]):
+        assert not _clearly_independent(np.column_stack(columns), None)
+    assert not _clearly_independent(rng.normal(size=(3, 3)), None)

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lmmsparse.errors import FormulaError
 from lmmsparse.formula.scan import blank_literals
@@ -44,6 +45,7 @@ class ExpressionNames:
     modules: tuple[str, ...]
 
 
+@lru_cache(maxsize=1024)
 def quoted(name: str) -> str:
     """The name as it stands in an expression: in back-quotes unless Python reads it as it is.
 
@@ -168,6 +170,7 @@ def _is_bitwise(node: ast.AST) -> bool:
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr)
 
 
+@lru_cache(maxsize=1024)
 def expression_names(expression: str) -> ExpressionNames:
     """Names that an expression reads, in order of appearance.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from lmmsparse.errors import FormulaError
-from lmmsparse.formula.compat import Token
 from lmmsparse.formula.expressions import quoted, to_python
 from lmmsparse.formula.pointing import pointed
+from lmmsparse.formula.tokens import Token
 from lmmsparse.formula.tree import Group, Item, is_operator, sum_parts
 
 Factors = list[tuple[str, ...]]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lmmsparse.errors import ArgumentError, FormulaError
-from lmmsparse.formula.compat import Token, tokens
 from lmmsparse.formula.expressions import expression_names
 from lmmsparse.formula.grouping import Factors, expand_grouping
 from lmmsparse.formula.pointing import pointed
 from lmmsparse.formula.scan import blank_literals
+from lmmsparse.formula.tokens import Token, tokens
 from lmmsparse.formula.tree import BARS, Group, Item, Part, find, is_operator, nested, sum_parts, walk
 from lmmsparse.formula.types import Bar, Formula
 from lmmsparse.formula.write import Surroundings, checked_expression, is_bar, is_offset, write_sum
@@ -59,7 +60,11 @@ def parse_formula(text: str, columns: Sequence[str] = ()) -> Formula:
     """
     if not isinstance(text, str):
         raise ArgumentError(f"formula must be text such as 'y ~ x + (1 | g)', not {type(text).__name__}.")
-    names = tuple(map(str, columns))
+    return _parsed(text, tuple(map(str, columns)))
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str, names: tuple[str, ...]) -> Formula:
     known = frozenset(names)
     tilde = _tilde(text)
     response = _response(text, tilde, known)

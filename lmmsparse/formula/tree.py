@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lmmsparse.errors import FormulaError
-from lmmsparse.formula.compat import Token
 from lmmsparse.formula.pointing import pointed
+from lmmsparse.formula.tokens import Token
 
 BARS = ("|", "||")
 PRODUCTS = ("*", "/", ":", "^", "**", "%in%")

@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from lmmsparse.errors import FormulaError
-from lmmsparse.formula.compat import Token
 from lmmsparse.formula.expressions import parsed, quoted, to_python
 from lmmsparse.formula.pointing import pointed
+from lmmsparse.formula.tokens import Token
 from lmmsparse.formula.tree import BARS, Group, Item, Part, find, is_operator, sum_parts
 
 POWERS = ("^", "**")

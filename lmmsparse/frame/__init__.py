@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lmmsparse.frame.design import TermKey, term_keys
-from lmmsparse.frame.grouping import Grouping
+from lmmsparse.frame.grouping import Codes, Grouping, JointLevels, Levels
 from lmmsparse.frame.model_frame import build_model_frame
 from lmmsparse.frame.newdata import NewData
 from lmmsparse.frame.sources import Table, open_table
@@ -11,7 +11,10 @@ from lmmsparse.frame.types import BarColumns, ModelFrame
 
 __all__ = [
     "BarColumns",
+    "Codes",
     "Grouping",
+    "JointLevels",
+    "Levels",
     "ModelFrame",
     "NewData",
     "Table",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.errors import DataError, GroupingError
+from lmmsparse.frame.design import Design
 from lmmsparse.frame.grouping import Grouping
 
 
@@ -20,15 +21,15 @@ def check_groupings(groupings: Mapping[str, Grouping], n: int) -> None:
         Names the factor.
     """
     for name, grouping in groupings.items():
-        if len(grouping.levels) == 1:
+        if grouping.n_levels == 1:
             raise GroupingError(
                 f"grouping factors must have > 1 sampled level: {name!r} has only {grouping.levels[0]!r}."
             )
     for name, grouping in groupings.items():
-        if len(grouping.levels) >= n:
+        if grouping.n_levels >= n:
             raise GroupingError(
                 "number of levels of each grouping factor must be < number of observations:"
-                f" {name!r} has {len(grouping.levels)} levels in {n} observations."
+                f" {name!r} has {grouping.n_levels} levels in {n} observations."
             )
 
 
@@ -63,15 +64,15 @@ def check_fixed_size(p: int, n: int) -> None:
         raise DataError(f"{n} rows are left for {p} fixed-effect columns; a fit needs more rows than columns.")
 
 
-def check_columns_finite(columns: NDArray[np.float64], names: Sequence[str]) -> None:
-    """No product of finite values has become infinite.
+def check_columns_finite(columns: NDArray[np.float64], design: Design) -> None:
+    """No product of finite values has become infinite; plain columns are finite as their variables are.
 
     Raises
     ------
     DataError
         Names the column.
     """
-    if columns.size and columns.strides[0] != 0:
-        for j, name in enumerate(names):
+    if columns.size and design.spec is not None:
+        for j, name in enumerate(design.names):
             if not np.isfinite(columns[:, j]).all():
                 raise DataError(f"Column {name!r} of the model matrix is not finite; rescale its variables.")

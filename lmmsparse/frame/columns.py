@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, cast
 
 import numpy as np
@@ -21,24 +22,38 @@ class Column:
 
     Attributes
     ----------
-    values : (n,) pandas.Series
-        With a RangeIndex.  What stands in the rows of ``missing`` means nothing.
+    values : (n,) array
+        A NumPy array of numbers or logical values; a pandas array otherwise.  What stands in the rows of ``missing``
+        means nothing.
     kind : str
-        ``"number"``, ``"logical"``, ``"factor"`` (a pandas categorical), ``"text"`` or ``"time"``.
+        ``"number"``, ``"logical"``, ``"factor"`` (a pandas Categorical), ``"text"`` (which may be a Categorical, too,
+        with its categories in order) or ``"time"``.
     missing : (n,) array of bool, or None
         None when nothing is missing.
     """
 
-    values: pd.Series
+    values: Any
     kind: str
     missing: Mask | None
+
+    def __len__(self) -> int:
+        return len(self.values)
 
     def take(self, rows: NDArray[np.intp] | None) -> Column:
         """The column at some rows; None stands for all."""
         if rows is None:
             return self
         missing = None if self.missing is None else self.missing[rows]
-        return Column(self.values.take(rows).reset_index(drop=True), self.kind, missing)
+        if missing is not None and not missing.any():
+            missing = None
+        return Column(self.values.take(rows), self.kind, missing)
+
+    @property
+    def series(self) -> pd.Series:
+        """The values as expressions and formulaic are to see them."""
+        if self.kind == "text" and isinstance(self.values, pd.Categorical):
+            return pd.Series(self.values.categories.astype("str").take(self.values.codes))
+        return pd.Series(self.values, copy=False)
 
 
 def column_of(name: str, values: Any) -> Column:
@@ -58,35 +73,50 @@ def column_of(name: str, values: Any) -> Column:
     """
     module = type(values).__module__.partition(".")[0]
     if module == "polars":
-        return _from_pandas(name, *_from_polars(values))
+        return _from_polars(name, values)
     if module == "pyarrow":
-        return _from_pandas(name, _from_pyarrow(values), None)
+        return _from_series(name, _from_pyarrow(values))
+    if isinstance(values, pd.Series):
+        return _from_series(name, values)
     if np.isscalar(values) or values is None or np.ndim(cast(Any, values)) != 1:
         raise DataError(f"{name!r} must be a one-dimensional array with one value for each row.")
-    return _from_pandas(name, _as_series(values), None)
+    if isinstance(values, np.ndarray) and values.dtype.kind in "biufO" and not isinstance(values, np.ma.MaskedArray):
+        return _from_array(name, values, None)
+    return _from_series(name, pd.Series(values, copy=False))
 
 
-def _as_series(values: Any) -> pd.Series:
-    if isinstance(values, pd.Series):
-        return values.reset_index(drop=True)
-    return pd.Series(values, copy=False)
+def _from_series(name: str, values: pd.Series) -> Column:
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "biufO":
+        return _from_array(name, values.to_numpy(), None)
+    return _from_extension(name, values.array)
 
 
-def _from_polars(values: Any) -> tuple[pd.Series, Mask | None]:
+def _from_polars(name: str, values: Any) -> Column:
     """Works without pyarrow, which `polars.Series.to_pandas` would need."""
     missing = cast(Mask, values.is_null().to_numpy()) if values.null_count() else None
     dtype = type(values.dtype).__name__
-    if dtype in ("Enum", "Categorical"):
-        # A polars categorical carries no list of levels; its own sort order stands in for it.
-        levels = values.dtype.categories if dtype == "Enum" else values.drop_nulls().unique().sort()
-        physical = values.to_physical().fill_null(0).to_numpy().astype(np.int64)
-        codes = physical if dtype == "Enum" else _positions(physical, levels.to_physical().to_numpy())
-        if missing is not None:
-            codes = np.where(missing, -1, codes)
-        return pd.Series(pd.Categorical.from_codes(codes, categories=pd.Index(levels.to_list()))), missing
+    if dtype in ("Enum", "Categorical", "String"):
+        return _from_polars_text(values, dtype, missing)
     if missing is not None and dtype.startswith(("Int", "UInt", "Boolean")):
         values = values.fill_null(False if dtype == "Boolean" else 0)
-    return pd.Series(values.to_numpy(), copy=False), missing
+    array = values.to_numpy()
+    if array.dtype.kind in "biufO":
+        return _from_array(name, array, missing)
+    return _from_series(name, pd.Series(array, copy=False))
+
+
+def _from_polars_text(values: Any, dtype: str, missing: Mask | None) -> Column:
+    """Codes instead of Python strings; a polars categorical carries no list of levels, its sort order stands in."""
+    levels = values.dtype.categories if dtype == "Enum" else values.drop_nulls().unique().sort()
+    if dtype == "String":
+        values = values.cast(import_module("polars").Enum(levels))
+    codes = values.to_physical().fill_null(0).to_numpy().astype(np.int32)
+    if dtype == "Categorical":
+        codes = _positions(codes, levels.to_physical().to_numpy())
+    if missing is not None:
+        codes = np.where(missing, -1, codes)
+    coded = pd.Categorical.from_codes(codes, categories=pd.Index(levels.to_list()))
+    return Column(coded, "text" if dtype == "String" else "factor", missing)
 
 
 def _positions(physical: NDArray[np.int64], levels: NDArray[Any]) -> NDArray[np.int64]:
@@ -103,69 +133,75 @@ def _from_pyarrow(values: Any) -> pd.Series:
     return cast(pd.Series, series).rename(None)
 
 
-def _from_pandas(name: str, values: pd.Series, missing: Mask | None) -> Column:
-    if isinstance(values.dtype, pd.SparseDtype):
-        values = pd.Series(np.asarray(values), copy=False)
+def _from_array(name: str, values: NDArray[Any], missing: Mask | None) -> Column:
+    kind = values.dtype.kind
+    if kind == "f":
+        numbers = values.astype(np.float64, copy=False)
+        gaps = numbers.size > 0 and np.isnan(numbers.min())
+        return Column(numbers, "number", np.isnan(numbers) if gaps else None)
+    if kind == "O":
+        return _from_objects(name, pd.Series(values, copy=False))
+    return Column(values, "logical" if kind == "b" else "number", missing)
+
+
+def _from_extension(name: str, values: Any) -> Column:
+    """From a pandas array."""
     dtype = values.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        return _from_series(name, pd.Series(np.asarray(values), copy=False))
     if str(dtype).startswith("dictionary"):  # pandas' pyarrow-backed categorical
-        values = values.astype("category")
+        values = pd.Series(values).astype("category").array
         dtype = values.dtype
     if isinstance(dtype, pd.CategoricalDtype):
-        return Column(values, "factor", _any(values.cat.codes.to_numpy() < 0))
-    if pd.api.types.is_string_dtype(dtype) and not pd.api.types.is_object_dtype(dtype):
-        return Column(values, "text", _any(values.isna().to_numpy()))
+        return Column(values, "factor", _any(values.codes < 0))
+    if pd.api.types.is_string_dtype(dtype):
+        return Column(values, "text", _any(values.isna()))
     if isinstance(dtype, pd.PeriodDtype) or dtype.kind in "mM":
-        return Column(values, "time", _any(values.isna().to_numpy()))
+        return Column(values, "time", _any(values.isna()))
     if isinstance(dtype, pd.IntervalDtype):
-        return _from_pandas(name, values.astype("category"), None)
+        return _from_series(name, pd.Series(values).astype("category"))
     if dtype.kind in "biu":
-        if not isinstance(dtype, np.dtype):
-            missing = _any(values.isna().to_numpy())
-            plain = getattr(dtype, "numpy_dtype", WIDEST[dtype.kind])
-            values = pd.Series(values.to_numpy(dtype=plain, na_value=0), copy=False)
-        return Column(values, "logical" if dtype.kind == "b" else "number", missing)
+        plain = getattr(dtype, "numpy_dtype", WIDEST[dtype.kind])
+        return _from_array(name, values.to_numpy(dtype=plain, na_value=0), _any(values.isna()))
     if dtype.kind == "f":
-        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
-        return Column(pd.Series(numbers, copy=False), "number", _any(np.isnan(numbers)))
+        return _from_array(name, values.to_numpy(dtype=np.float64, na_value=np.nan), None)
     if dtype.kind == "O":
-        return _from_objects(name, values)
+        return _from_objects(name, pd.Series(values).astype(object))
     raise DataError(f"Column {name!r} is of type {dtype}, which a model cannot use; convert it to numbers or text.")
 
 
 def _from_objects(name: str, values: pd.Series) -> Column:
-    values = values.astype(object)
     gaps = values.isna().to_numpy()
     missing = _any(gaps)
     inferred = pd.api.types.infer_dtype(values[~gaps])
     if inferred == "boolean":
-        return Column(pd.Series(np.where(gaps, False, values).astype(bool)), "logical", missing)
+        return Column(np.where(gaps, False, values).astype(bool), "logical", missing)
     if inferred in ("datetime", "datetime64", "date"):
-        return Column(pd.to_datetime(values), "time", missing)
+        return Column(pd.to_datetime(values).array, "time", missing)
     if inferred in ("timedelta", "timedelta64", "period", "time", "interval"):
-        return _from_pandas(name, values.astype("category"), None)
-    if inferred in ("string", "mixed-integer", "bytes"):
-        return Column(
-            pd.Series([None if gap else _text(v) for gap, v in zip(gaps, values, strict=True)]),
-            "text",
-            missing,
-        )
+        return _from_series(name, values.astype("category"))
+    if inferred == "string":
+        return Column(values.to_numpy(), "text", missing)
+    if inferred in ("mixed-integer", "bytes"):
+        return _texts(values, gaps)
     if inferred == "integer":
         whole = np.where(gaps, 0, values)
         small = all(abs(number) < 2**63 for number in whole)
-        return Column(pd.Series(whole.astype(np.int64 if small else np.float64)), "number", missing)
+        return Column(whole.astype(np.int64 if small else np.float64), "number", missing)
     if inferred != "complex" and not any(isinstance(value, str) for value in values):
         try:
             numbers = np.where(gaps, np.nan, values).astype(np.float64)
         except (TypeError, ValueError) as error:
             raise _unusable(name, values, gaps) from error
-        return Column(pd.Series(numbers), "number", _any(np.isnan(numbers)))
+        return Column(numbers, "number", _any(np.isnan(numbers)))
     if inferred == "mixed":
-        return Column(
-            pd.Series([None if gap else _text(v) for gap, v in zip(gaps, values, strict=True)]),
-            "text",
-            missing,
-        )
+        return _texts(values, gaps)
     raise _unusable(name, values, gaps)
+
+
+def _texts(values: pd.Series, gaps: Mask) -> Column:
+    texts = [None if gap else _text(value) for gap, value in zip(gaps, values, strict=True)]
+    return Column(pd.Series(texts).array, "text", _any(gaps))
 
 
 def _text(value: object) -> str:
@@ -173,7 +209,7 @@ def _text(value: object) -> str:
 
 
 def _unusable(name: str, values: pd.Series, gaps: Mask) -> DataError:
-    first = values[int(np.flatnonzero(~gaps)[0])]
+    first = values.iloc[int(np.flatnonzero(~gaps)[0])]
     return DataError(
         f"Column {name!r} holds objects of type {type(first).__name__}, which a model cannot use;"
         " convert it to numbers or text."

@@ -6,20 +6,20 @@ import copy
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import formulaic
 import numpy as np
 import pandas as pd
-from formulaic.model_spec import ModelSpec
-from formulaic.transforms.contrasts import Contrasts
 from numpy.typing import NDArray
 
-from lmmsparse.formula.compat import Token, tokens
 from lmmsparse.formula.expressions import expression_names, formatted, plain_name
-from lmmsparse.frame.columns import Mask
-from lmmsparse.frame.evaluate import names_of
-from lmmsparse.frame.materializer import Materializer, as_name, materialize, readable
+from lmmsparse.formula.tokens import Token, tokens
+from lmmsparse.frame.columns import Column, Mask
+from lmmsparse.frame.evaluate import as_name, names_of, readable
+
+if TYPE_CHECKING:  # formulaic takes long to import, and plain columns do without it
+    from formulaic.model_spec import ModelSpec
+    from formulaic.transforms.contrasts import Contrasts
 
 INTERCEPT = "(Intercept)"
 Matrix = NDArray[np.float64]
@@ -139,6 +139,8 @@ class Design:
         if self.spec is None:
             matrix = _plain_matrix(cast("tuple[str, ...]", self.terms.plain), values, n)
         else:
+            from lmmsparse.frame.materializer import Materializer, materialize
+
             state = copy.deepcopy(dict(self.state))
             frame = _data_frame(self.terms, values, n)
             materializer = Materializer(frame, self.contrasts, state, pd.RangeIndex(n))
@@ -168,7 +170,9 @@ def term_keys_of(terms: Terms) -> tuple[TermKey, ...]:
     """`term_keys` of a text that is read."""
     if terms.plain is not None:
         return tuple(frozenset({name or "1"}) for name in terms.plain)
-    return tuple(_key(term) for term in formulaic.Formula(terms.lookups))
+    from formulaic import Formula
+
+    return tuple(_key(term) for term in Formula(terms.lookups))
 
 
 def _key(term: Any) -> TermKey:
@@ -176,7 +180,11 @@ def _key(term: Any) -> TermKey:
 
 
 def learn_design(
-    text: str, values: Mapping[str, pd.Series], contrasts: Mapping[str, Contrasts], labels: pd.Index
+    text: str,
+    columns: Mapping[str, Column],
+    values: Mapping[str, pd.Series],
+    contrasts: Mapping[str, Contrasts],
+    labels: pd.Index,
 ) -> tuple[Design, Matrix, dict[str, Mask]]:
     """Evaluate a right-hand side for the first time; transforms with memory learn here.
 
@@ -184,8 +192,10 @@ def learn_design(
     ----------
     text : str
         For formulaic.
+    columns : mapping of str to (n,) Column
+        Complete columns.
     values : mapping of str to (n,) Series
-        Complete columns; categoricals without unused levels.
+        The same as formulaic is to see them: categoricals without unused levels.
     contrasts : mapping of str to Contrasts
     labels : (n,) pandas.Index
         Row labels, for messages.
@@ -199,9 +209,12 @@ def learn_design(
     """
     terms, n = read_terms(text), len(labels)
     relevant = {term: coding for term, coding in contrasts.items() if term in (*terms.names, *terms.expressions)}
-    if terms.plain is not None and not relevant and _all_numeric(terms.plain, values):
+    if terms.plain is not None and not relevant and all(columns[name].kind == "number" for name in terms.plain if name):
         names = tuple(name or INTERCEPT for name in terms.plain)
-        return Design(terms, names, None, None, {}, {}), _plain_matrix(terms.plain, values, n), {}
+        numbers = {name: columns[name].values for name in terms.plain if name}
+        return Design(terms, names, None, None, {}, {}), _plain_matrix(terms.plain, numbers, n), {}
+    from lmmsparse.frame.materializer import Materializer, materialize
+
     state: dict[str, Any] = {}
     materializer = Materializer(_data_frame(terms, values, n), relevant, state, labels)
     result = materialize(materializer, terms.lookups)
@@ -210,16 +223,12 @@ def learn_design(
     return design, _as_floats(result), materializer.missing
 
 
-def _all_numeric(plain: tuple[str, ...], values: Mapping[str, pd.Series]) -> bool:
-    return all(values[name].dtype.kind in "if" for name in plain if name)
-
-
-def _plain_matrix(plain: tuple[str, ...], values: Mapping[str, pd.Series], n: int) -> Matrix:
+def _plain_matrix(plain: tuple[str, ...], values: Mapping[str, Any], n: int) -> Matrix:
     if plain == ("",):
         return np.broadcast_to(np.ones(1), (n, 1))
-    matrix = np.empty((n, len(plain)))
+    matrix = np.empty((n, len(plain)), order="F")
     for j, name in enumerate(plain):
-        matrix[:, j] = values[name].to_numpy() if name else 1.0
+        matrix[:, j] = np.asarray(values[name]) if name else 1.0
     return matrix
 
 
@@ -229,7 +238,7 @@ def _data_frame(terms: Terms, values: Mapping[str, pd.Series], n: int) -> pd.Dat
 
 
 def _as_floats(result: Any) -> Matrix:
-    return np.array(getattr(result, "__wrapped__", result), dtype=np.float64)
+    return np.array(getattr(result, "__wrapped__", result), dtype=np.float64, order="F")
 
 
 def _column_names(spec: ModelSpec) -> tuple[str, ...]:

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import ast
 import unicodedata
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from formulaic.utils.stateful_transforms import stateful_eval
 
 from lmmsparse.errors import DataError, FormulaError, LmmError
 from lmmsparse.formula.expressions import MODULES, alias_of, parsed, quoted
 from lmmsparse.frame.columns import Column, column_of
-from lmmsparse.frame.functions import NAMESPACE, as_double
 
 AS_DOUBLE = "as_double_"
+# formulaic sees an expression as a quoted name that begins with one of these characters; the other stands for the
+# back-quotes inside of it.
+EXPRESSION = "\u2036"
+BACK_QUOTE = "\u2035"
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.Mod, ast.FloorDiv)
-CONTEXT: dict[str, Any] = {**NAMESPACE, AS_DOUBLE: as_double}
+
+
+def as_name(expression: str) -> str:
+    """The name under which formulaic is to look up an expression."""
+    return EXPRESSION + expression.replace("`", BACK_QUOTE)
+
+
+def readable(name: str) -> str:
+    """A name made by `as_name`, or a column's name that formulaic made of such, as the user knows it."""
+    return name.replace(EXPRESSION, "").replace(BACK_QUOTE, "`")
 
 
 class _Arithmetic(ast.NodeTransformer):
@@ -67,6 +78,10 @@ def run(expression: str, values: Mapping[str, pd.Series], state: MutableMapping[
     FormulaError
         The expression fails.
     """
+    from formulaic.utils.stateful_transforms import stateful_eval  # takes long to import, and few formulas need it
+
+    from lmmsparse.frame.functions import NAMESPACE, as_double
+
     tree, aliases = parsed(expression)
     renamed = {name: alias_of(name) for name in values if name in NAMESPACE and name not in MODULES}
     code = ast.unparse(ast.fix_missing_locations(_Arithmetic(renamed).visit(tree)))
@@ -75,7 +90,9 @@ def run(expression: str, values: Mapping[str, pd.Series], state: MutableMapping[
     folded = {unicodedata.normalize("NFKC", name): column for name, column in values.items()}
     try:
         with np.errstate(all="ignore"):
-            return stateful_eval(code, {**folded, **values, **CONTEXT, **named}, None, state, None)
+            return stateful_eval(
+                code, {**folded, **values, **NAMESPACE, AS_DOUBLE: as_double, **named}, None, state, None
+            )
     except LmmError:
         raise
     except Exception as error:
@@ -130,9 +147,12 @@ def one_per_row(expression: str, result: Any, n: int) -> Any:
 
 def first_infinite(column: Column) -> int | None:
     """Position of the first infinite value of a numeric column."""
-    if column.kind != "number" or column.values.dtype.kind != "f":
+    values = column.values
+    if column.kind != "number" or values.dtype.kind != "f" or not len(values):
         return None
-    infinite = np.isinf(column.values.to_numpy())
+    if np.isfinite(values.min()) and np.isfinite(values.max()):
+        return None
+    infinite = np.isinf(values)
     return int(np.argmax(infinite)) if infinite.any() else None
 
 
@@ -154,6 +174,12 @@ def infinite_error(name: str, row: object) -> DataError:
     return DataError(
         f"{name!r} is infinite, first in row {row!r}; correct the value, or make it missing to drop the row."
     )
+
+
+def new_levels_message(name: str, unseen: Sequence[Any]) -> str:
+    """What to tell about levels of a fixed effect that the fit has not seen."""
+    shown = ", ".join(repr(str(level)) for level in unseen[:5]) + (", ..." if len(unseen) > 5 else "")
+    return f"new levels detected in newdata: {name!r} has {shown}; leave those rows out."
 
 
 def names_of(*groups: Iterable[str]) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -12,12 +13,68 @@ from numpy.typing import NDArray
 
 from lmmsparse.errors import GroupingError
 from lmmsparse.frame.columns import Column
+from lmmsparse.linalg import row_chunks
 
-Codes = NDArray[np.int32]
+Codes = NDArray[np.signedinteger[Any]]
 Keys = NDArray[np.int64]
 # A table of flags is faster than a hash table while it stays in the cache's neighbourhood.
 DENSE_FACTOR = 4
 DENSE_MINIMUM = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """The levels of a factor in order; their labels are written when they are asked for.
+
+    Attributes
+    ----------
+    values : array-like
+        One value a level.
+    """
+
+    values: Any
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"values": self.values}  # labels can be written again
+
+    @cached_property
+    def index(self) -> pd.Index:
+        """The labels."""
+        return pd.Index(labels_of(self.values))
+
+
+@dataclass(frozen=True, eq=False)
+class JointLevels:
+    """The levels of an interaction, labelled ``"a:A"``; as `Levels` otherwise.
+
+    Attributes
+    ----------
+    left, right : Levels or JointLevels
+        Of the two factors.
+    keys : (n_levels,) array of int64
+        Place on the left times the number of levels on the right, plus place on the right; increasing.
+    """
+
+    left: Levels | JointLevels
+    right: Levels | JointLevels
+    keys: Keys
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"left": self.left, "right": self.right, "keys": self.keys}
+
+    @cached_property
+    def index(self) -> pd.Index:
+        """The labels."""
+        left, right = np.divmod(self.keys, len(self.right))
+        first = self.left.index.to_numpy(dtype=object)[left]
+        second = self.right.index.to_numpy(dtype=object)[right]
+        return pd.Index([f"{a}:{b}" for a, b in zip(first, second, strict=True)])
 
 
 @dataclass(frozen=True)
@@ -28,15 +85,25 @@ class Grouping:
     ----------
     name : str
         ``"Subject"``, or ``"cask:batch"`` for an interaction.
-    codes : (n,) array of int32
+    codes : (n,) array of int8, int16 or int32
         Position of each row's level in ``levels``.
-    levels : pandas.Index of str
+    labels : Levels or JointLevels
         Observed levels in order; those of an interaction are ``"a:A"``, the first factor varying slowest.
     """
 
     name: str
     codes: Codes
-    levels: pd.Index
+    labels: Levels | JointLevels
+
+    @property
+    def levels(self) -> pd.Index:
+        """Labels of the levels."""
+        return self.labels.index
+
+    @property
+    def n_levels(self) -> int:
+        """Number of levels."""
+        return len(self.labels)
 
 
 @dataclass(frozen=True)
@@ -47,20 +114,25 @@ class LevelMap:
     ----------
     factors : tuple of str
         The variables or expressions that interact.
-    levels : tuple of pandas.Index
-        Labels of each of them.
+    levels : tuple of Levels
+        Those of each of them.
     keys : tuple of arrays of int64
         Combinations seen when the second, third, ... factor joins, increasing; a combination is numbered by
         its place here.
     """
 
     factors: tuple[str, ...]
-    levels: tuple[pd.Index, ...]
+    levels: tuple[Levels, ...]
     keys: tuple[Keys, ...]
 
 
-def encode(name: str, column: Column) -> tuple[Codes, pd.Index]:
-    """Codes and labels of the levels of one complete column, in their natural order.
+def code_type(n_levels: int) -> Any:
+    """The narrowest integer type that holds the codes of so many levels."""
+    return np.int8 if n_levels <= 1 << 7 else np.int16 if n_levels <= 1 << 15 else np.int32
+
+
+def encode(name: str, column: Column) -> tuple[Codes, Levels]:
+    """Codes and levels of one complete column, in their natural order.
 
     Numbers are ordered by size, text by code point, logical values False before True, times by time; a
     categorical keeps its order and loses its unused levels.
@@ -71,39 +143,50 @@ def encode(name: str, column: Column) -> tuple[Codes, pd.Index]:
         Two different levels read the same as text.
     """
     codes, values = _observed(column)
-    levels = pd.Index(labels_of(values))
-    if not levels.is_unique:
-        label = levels[levels.duplicated()][0]
+    levels = Levels(values)
+    if column.kind == "factor" and values.dtype.kind == "O" and not levels.index.is_unique:
+        label = levels.index[levels.index.duplicated()][0]
         raise GroupingError(f"Grouping factor {name!r} has two different levels that both read {label!r}.")
     return codes, levels
 
 
 def _observed(column: Column) -> tuple[Codes, Any]:
     values = column.values
-    if column.kind == "factor":
-        codes, present = _compressed(values.cat.codes.to_numpy(), len(values.cat.categories))
-        return codes, values.cat.categories[present]
+    n = len(values)
+    if isinstance(values, pd.Categorical):
+        numbers = values.codes
+        codes, present = _renumbered(lambda rows: numbers[rows], n, len(values.categories))
+        return codes, values.categories[present]
     if column.kind == "logical":
-        codes, present = _compressed(values.to_numpy().view(np.uint8), 2)
+        flags = np.ascontiguousarray(values).view(np.int8)
+        codes, present = _renumbered(lambda rows: flags[rows], n, 2)
         return codes, present.astype(bool)
     if values.dtype.kind in "iu":
-        wide = values.to_numpy().astype(np.uint64 if values.dtype.kind == "u" else np.int64)
-        smallest, largest = wide.min(), wide.max()
-        if int(largest) - int(smallest) < max(DENSE_FACTOR * wide.size, DENSE_MINIMUM):
-            codes, present = _compressed((wide - smallest).astype(np.int64), int(largest) - int(smallest) + 1)
-            return codes, present.astype(wide.dtype) + smallest
+        smallest, largest = int(values.min()), int(values.max())
+        wide = np.uint64 if values.dtype.kind == "u" else np.int64
+        if largest - smallest < max(DENSE_FACTOR * n, DENSE_MINIMUM):
+            origin = wide(smallest)
+            codes, present = _renumbered(
+                lambda rows: (values[rows].astype(wide, copy=False) - origin).astype(np.int64, copy=False),
+                n,
+                largest - smallest + 1,
+            )
+            return codes, present.astype(wide) + origin
     places, uniques = pd.factorize(values, sort=True)
-    return places.astype(np.int32), uniques
+    return places.astype(code_type(len(uniques))), uniques
 
 
-def _compressed(codes: NDArray[Any], size: int) -> tuple[Codes, NDArray[np.intp]]:
-    """Renumber codes 0...size-1 so that only those that occur remain."""
+def _renumbered(keys: Callable[[slice], NDArray[Any]], n: int, size: int) -> tuple[Codes, NDArray[np.intp]]:
+    """Number those of the keys 0 … size−1 that occur in n rows; keys are read in blocks of rows."""
     seen = np.zeros(size, dtype=bool)
-    seen[codes] = True
-    if seen.all():
-        return codes.astype(np.int32), np.arange(size)
-    renumber = np.cumsum(seen, dtype=np.int32) - np.int32(1)
-    return renumber[codes], np.flatnonzero(seen)
+    for rows in row_chunks(n, 1):
+        seen[keys(rows)] = True
+    present = np.flatnonzero(seen)
+    codes = np.empty(n, dtype=code_type(len(present)))
+    number = None if len(present) == size else (np.cumsum(seen, dtype=np.int32) - 1).astype(codes.dtype)
+    for rows in row_chunks(n, 1):
+        codes[rows] = keys(rows) if number is None else number[keys(rows)]
+    return codes, present
 
 
 def labels_of(values: Any) -> list[str]:
@@ -121,9 +204,7 @@ def _label(value: object) -> str:
     return str(value)
 
 
-def group(
-    factors: Sequence[str], encoded: Mapping[str, tuple[Codes, pd.Index]], name: str
-) -> tuple[Grouping, LevelMap]:
+def group(factors: Sequence[str], encoded: Mapping[str, tuple[Codes, Levels]], name: str) -> tuple[Grouping, LevelMap]:
     """Grouping factor of one variable, or of the interaction of several.
 
     Parameters
@@ -133,31 +214,33 @@ def group(
         From `encode`, for each of them.
     name : str
     """
-    codes, levels = encoded[factors[0]]
-    labels = levels
+    codes: Codes
+    labels: Levels | JointLevels
+    codes, labels = encoded[factors[0]]
     keys: list[Keys] = []
     for factor in factors[1:]:
-        right_codes, right_levels = encoded[factor]
-        width = len(right_levels)
-        codes, present = _densified(codes.astype(np.int64) * width + right_codes, len(labels) * width)
-        left, right = np.divmod(present, width)
-        left_labels, right_labels = labels.to_numpy(dtype=object), right_levels.to_numpy(dtype=object)
-        labels = pd.Index([f"{a}:{b}" for a, b in zip(left_labels[left], right_labels[right], strict=True)])
+        right, levels = encoded[factor]
+        codes, present = _joined(codes, right, len(labels), len(levels))
+        labels = JointLevels(labels, levels, present)
         keys.append(present)
     level_map = LevelMap(tuple(factors), tuple(encoded[factor][1] for factor in factors), tuple(keys))
     return Grouping(name, codes, labels), level_map
 
 
-def _densified(keys: Keys, size: int) -> tuple[Codes, Keys]:
-    """Number the keys that occur by size."""
-    if size < max(DENSE_FACTOR * keys.size, DENSE_MINIMUM):
-        codes, present = _compressed(keys, size)
+def _joined(left: Codes, right: Codes, height: int, width: int) -> tuple[Codes, Keys]:
+    """Number the pairs of levels that occur, by left times width plus right."""
+
+    def keys(rows: slice) -> Keys:
+        return left[rows].astype(np.int64) * width + right[rows]
+
+    if height * width < max(DENSE_FACTOR * len(left), DENSE_MINIMUM):
+        codes, present = _renumbered(keys, len(left), height * width)
         return codes, present.astype(np.int64)
-    places, uniques = pd.factorize(keys, sort=True)
-    return places.astype(np.int32), cast(Keys, np.asarray(uniques))
+    places, uniques = pd.factorize(keys(slice(None)), sort=True)
+    return places.astype(code_type(len(uniques))), cast(Keys, np.asarray(uniques))
 
 
-def match(level_map: LevelMap, columns: Mapping[str, Column], n: int) -> Codes:
+def match(level_map: LevelMap, columns: Mapping[str, Column], n: int) -> NDArray[np.int32]:
     """Codes of new rows in the levels of a fit; -1 for a level or combination that the fit has not seen.
 
     Parameters
@@ -168,9 +251,9 @@ def match(level_map: LevelMap, columns: Mapping[str, Column], n: int) -> Codes:
     n : int
         Number of new rows.
     """
-    codes = _matched(level_map.factors[0], level_map.levels[0], columns, n)
+    codes = _matched(level_map.factors[0], level_map.levels[0].index, columns, n)
     for factor, levels, keys in zip(level_map.factors[1:], level_map.levels[1:], level_map.keys, strict=True):
-        right = _matched(factor, levels, columns, n)
+        right = _matched(factor, levels.index, columns, n)
         wanted = codes * len(levels) + right
         place = np.minimum(np.searchsorted(keys, wanted), keys.size - 1)
         codes = np.where((codes >= 0) & (right >= 0) & (keys[place] == wanted), place, -1)

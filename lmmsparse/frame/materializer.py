@@ -16,22 +16,7 @@ from formulaic.transforms.contrasts import C, Contrasts
 
 from lmmsparse.errors import ArgumentError, DataError, FormulaError, LmmError, NewDataError
 from lmmsparse.frame.columns import Mask
-from lmmsparse.frame.evaluate import infinite_error, run
-
-# formulaic sees an expression as a quoted name that begins with one of these characters; the other stands for the
-# back-quotes inside of it.
-EXPRESSION = "\u2036"
-BACK_QUOTE = "\u2035"
-
-
-def as_name(expression: str) -> str:
-    """The name under which formulaic is to look up an expression."""
-    return EXPRESSION + expression.replace("`", BACK_QUOTE)
-
-
-def readable(name: str) -> str:
-    """A name made by `as_name`, or a column's name that formulaic made of such, as the user knows it."""
-    return name.replace(EXPRESSION, "").replace(BACK_QUOTE, "`")
+from lmmsparse.frame.evaluate import EXPRESSION, infinite_error, new_levels_message, readable, run
 
 
 class Materializer(PandasMaterializer):  # type: ignore[misc]
@@ -130,12 +115,6 @@ def _check_levels(expr: str, values: Any, known: Sequence[Any]) -> None:
     unseen = [value for value in pd.unique(pd.Series(plain).dropna()) if value not in set(known)]
     if unseen:
         raise NewDataError(new_levels_message(readable(expr), unseen))
-
-
-def new_levels_message(name: str, unseen: Sequence[Any]) -> str:
-    """What to tell about levels of a fixed effect that the fit has not seen."""
-    shown = ", ".join(repr(str(level)) for level in unseen[:5]) + (", ..." if len(unseen) > 5 else "")
-    return f"new levels detected in newdata: {name!r} has {shown}; leave those rows out."
 
 
 def materialize(materializer: Materializer, spec: str | ModelSpec) -> Any:

@@ -14,7 +14,6 @@ from lmmsparse.errors import DataError, FormulaError, MissingRowsWarning, RankDe
 from lmmsparse.formula import Formula
 from lmmsparse.frame.checks import check_columns_finite, check_fixed_size, check_groupings, check_term_size
 from lmmsparse.frame.columns import Column
-from lmmsparse.frame.contrasts import contrast_codings
 from lmmsparse.frame.design import read_terms
 from lmmsparse.frame.evaluate import check_finite, names_of
 from lmmsparse.frame.grouping import Grouping, LevelMap, encode, group
@@ -76,7 +75,7 @@ def build_model_frame(
     """
     action = known_na_action(na_action)
     table = open_table(data)
-    variables = find_variables(formula, table.places)
+    variables = find_variables(formula, tuple(table.places))
     columns = {name: table.column(name) for name in variables.all}
     weight = None if weights is None else numeric_argument("weights", weights, table)
     shift = None if offset is None else numeric_argument("offset", offset, table)
@@ -84,22 +83,27 @@ def build_model_frame(
     selection = select_rows(
         table, [*columns.items(), *arguments.items()], subset=subset, weights=weight, na_action=action
     )
-    codings = contrast_codings(contrasts, _term_names(formula))
+    codings = {}
+    if contrasts is not None:
+        from lmmsparse.frame.contrasts import contrast_codings  # formulaic takes long to import
+
+        codings = contrast_codings(contrasts, _term_names(formula))
     selection, parts = _evaluate_complete(formula, variables, columns, codings, table, selection, action)
-    rows, labels = selection.rows, _labels(table, selection)
+    n, labels = selection.size, _labels(table, selection)
     kept = {name: _kept_numbers(name, column, selection, labels) for name, column in arguments.items()}
     groupings, level_maps = _groupings(formula, parts)
-    check_groupings(groupings, rows.size)
+    check_groupings(groupings, n)
     bars = tuple(
         BarColumns(bar, matrix, design.names) for bar, (design, matrix) in zip(formula.bars, parts.bars, strict=True)
     )
-    for term in bars:
-        _check_bar(term, groupings, rows.size)
-    check_columns_finite(parts.X, parts.fixed.names)
+    for term, (design, _) in zip(bars, parts.bars, strict=True):
+        check_columns_finite(term.columns, design)
+        _check_bar(term, groupings, n)
+    check_columns_finite(parts.X, parts.fixed)
     independent = independent_columns(parts.X, kept.get("weights"))
     dropped = tuple(name for j, name in enumerate(parts.fixed.names) if j not in set(independent.tolist()))
     _warn_rank_deficient(dropped)
-    check_fixed_size(len(independent), rows.size)
+    check_fixed_size(len(independent), n)
     fixed = parts.fixed.keeping(independent) if dropped else parts.fixed
     spec = NewData(
         fixed,
@@ -113,14 +117,14 @@ def build_model_frame(
     return ModelFrame(
         formula=formula,
         y=parts.y,
-        X=np.ascontiguousarray(parts.X[:, independent]) if dropped or not parts.X.flags.writeable else parts.X,
+        X=np.asfortranarray(parts.X[:, independent]) if dropped or not parts.X.flags.writeable else parts.X,
         fixed_names=fixed.names,
         dropped=dropped,
         weights=kept.get("weights"),
         offset=_sum(kept.get("offset"), parts.offset),
         groupings=groupings,
         bars=bars,
-        rows=rows,
+        taken=selection.taken,
         index=labels,
         source_index=table.index,
         na_action=action,
@@ -153,7 +157,7 @@ def _evaluate_complete(
         parts = evaluate_parts(formula, variables, complete, codings, _labels(table, selection))
         if not parts.missing:
             return selection, parts
-        n = selection.rows.size
+        n = selection.size
         gaps = tuple(f"{name!r} is missing in {int(mask.sum())} of {n} rows" for name, mask in parts.missing.items())
         if action == "fail":
             raise DataError(f"na_action='fail' and values are missing: {'; '.join(gaps)}.")
@@ -164,7 +168,7 @@ def _evaluate_complete(
 def _kept_numbers(name: str, column: Column, selection: Selection, labels: pd.Index) -> Matrix:
     kept = column.take(selection.taken)
     check_finite(name, kept, labels)
-    return np.array(kept.values.to_numpy(), dtype=np.float64)
+    return np.array(kept.values, dtype=np.float64)
 
 
 def _groupings(formula: Formula, parts: Parts) -> tuple[dict[str, Grouping], dict[str, LevelMap]]:
@@ -181,9 +185,8 @@ def _check_bar(term: BarColumns, groupings: Mapping[str, Grouping], n: int) -> N
     bar = term.bar
     if not term.names:
         raise FormulaError(f"The random-effects term {bar.text} has no columns; write (1 | g) for an intercept.")
-    check_columns_finite(term.columns, term.names)
     name = f"({bar.left} {'|' if bar.correlated else '||'} {bar.group})"
-    check_term_size(name, len(term.names), len(groupings[bar.group].levels), bar.correlated, n)
+    check_term_size(name, len(term.names), groupings[bar.group].n_levels, bar.correlated, n)
 
 
 def _warn_rank_deficient(dropped: tuple[str, ...]) -> None:

@@ -116,7 +116,7 @@ class NewData:
             term = np.full(table.n_rows, np.nan)
             if complete.size:
                 column = _evaluated(expression, values, complete.size, self.state)
-                term[complete] = column.values.to_numpy(dtype=np.float64)
+                term[complete] = np.asarray(column.values, dtype=np.float64)
                 if column.missing is not None:
                     term[complete[column.missing]] = np.nan
             total += term
@@ -157,7 +157,7 @@ class NewData:
         missing = _missing(columns.values(), table.n_rows)
         rows = np.flatnonzero(~missing)
         if rows.size == 0:
-            return Column(pd.Series(np.zeros(table.n_rows)), "number", missing)
+            return Column(np.zeros(table.n_rows), "number", missing)
         values = {name: prepared(column.take(rows), text_as_factor=False) for name, column in columns.items()}
         return _spread(_evaluated(factor, values, rows.size, self.state), rows, table.n_rows)
 
@@ -196,4 +196,4 @@ def _spread(column: Column, rows: NDArray[np.intp], n: int) -> Column:
     place[rows] = np.arange(rows.size)
     missing = np.ones(n, dtype=bool)
     missing[rows] = False if column.missing is None else column.missing
-    return Column(column.values.take(place).reset_index(drop=True), column.kind, missing)
+    return Column(column.values.take(place), column.kind, missing)

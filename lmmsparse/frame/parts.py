@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from formulaic.transforms.contrasts import Contrasts
 from numpy.typing import NDArray
 
 from lmmsparse.errors import DataError
@@ -17,7 +16,10 @@ from lmmsparse.formula.expressions import quoted
 from lmmsparse.frame.columns import Column, Mask
 from lmmsparse.frame.design import Design, learn_design, read_terms
 from lmmsparse.frame.evaluate import check_finite, evaluate
-from lmmsparse.frame.variables import Trained, Variables, prepared, trained
+from lmmsparse.frame.variables import Prepared, Trained, Variables
+
+if TYPE_CHECKING:
+    from formulaic.transforms.contrasts import Contrasts
 
 Matrix = NDArray[np.float64]
 RESPONSE_HINTS = {
@@ -92,21 +94,21 @@ def evaluate_parts(
         check_finite(name, columns[name], labels)
     _refuse_times(formula, columns)
     design_names = {*variables.fixed, *variables.bars}
-    values = {name: prepared(columns[name], text_as_factor=name in design_names) for name in variables.numeric}
+    values = Prepared(columns, variables.numeric, design_names)
     missing: dict[str, Mask] = {}
     state: dict[str, Any] = {}
     y = _response(formula.response, columns, variables, n, missing, labels)
     offset = _offsets(formula, values, n, state, missing, labels)
-    fixed, X, gaps = learn_design(formula.fixed, values, contrasts, labels)
-    missing |= gaps
-    bars = []
-    for bar in formula.bars:
-        design, matrix, gaps = learn_design(bar.left, values, contrasts, labels)
-        missing |= gaps
-        bars.append((design, matrix))
+    learned: dict[str, tuple[Design, Matrix]] = {}
+    for text in (formula.fixed, *(bar.left for bar in formula.bars)):
+        if text not in learned:
+            design, matrix, gaps = learn_design(text, columns, values, contrasts, labels)
+            learned[text] = design, matrix
+            missing |= gaps
     groups = _groups(formula, variables, columns, n, state, missing)
-    kinds = {name: trained(columns[name], values[name]) for name in {*design_names, *variables.offsets}}
-    return Parts(y, fixed, X, tuple(bars), groups, offset, state, kinds, missing)
+    kinds = {name: values.trained(name) for name in (*design_names, *variables.offsets)}
+    fixed, X = learned[formula.fixed]
+    return Parts(y, fixed, X, tuple(learned[bar.left] for bar in formula.bars), groups, offset, state, kinds, missing)
 
 
 def _refuse_times(formula: Formula, columns: Mapping[str, Column]) -> None:
@@ -124,8 +126,11 @@ def _response(
     missing: dict[str, Mask],
     labels: pd.Index,
 ) -> Matrix:
-    values = {name: prepared(columns[name], text_as_factor=False) for name in variables.response}
-    column = evaluate(expression, values, n, {})
+    name = variables.response[0] if len(variables.response) == 1 else ""
+    if expression == quoted(name):
+        column = columns[name]
+    else:
+        column = evaluate(expression, Prepared(columns, variables.response, ()), n, {})
     if column.kind in RESPONSE_HINTS:
         kind = {"factor": "categorical", "time": "a time"}.get(column.kind, column.kind)
         raise DataError(f"The response {expression!r} is {kind}; {RESPONSE_HINTS[column.kind]}.")
@@ -136,7 +141,7 @@ def _numbers(expression: str, column: Column, missing: dict[str, Mask], labels: 
     check_finite(expression, column, labels)
     if column.missing is not None:
         missing[expression] = column.missing
-    return np.array(column.values.to_numpy(), dtype=np.float64)
+    return np.array(column.values, dtype=np.float64)
 
 
 def _offsets(
@@ -166,14 +171,12 @@ def _groups(
     missing: dict[str, Mask],
 ) -> dict[str, Column]:
     names = {quoted(name): name for name in variables.groups}
-    values: dict[str, pd.Series] = {}
+    values = Prepared(columns, variables.groups, ())
     groups: dict[str, Column] = {}
     for factor in dict.fromkeys(factor for bar in formula.bars for factor in bar.factors):
         if factor in names:
             groups[factor] = columns[names[factor]]
             continue
-        if not values:
-            values = {name: prepared(columns[name], text_as_factor=False) for name in variables.groups}
         groups[factor] = evaluate(factor, values, n, state)
         if (gaps := groups[factor].missing) is not None:
             missing[factor] = gaps

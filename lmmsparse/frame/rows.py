@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -26,34 +25,39 @@ class Selection:
 
     Attributes
     ----------
-    rows : (n,) array of int
-        Positions in the data.
+    taken : (n,) array of int, or None
+        Positions in the data; None when they are all rows in order, and nothing needs copying.
     n_source : int
         Rows in the data.
     reasons : tuple of str
         ``"'x' is missing in 3 rows"``, ...
     """
 
-    rows: Rows
+    taken: Rows | None
     n_source: int
     reasons: tuple[str, ...]
 
-    @functools.cached_property
-    def taken(self) -> Rows | None:
-        """The rows to take from a column; None when they are all rows in order, and nothing needs copying."""
-        whole = self.rows.size == self.n_source and bool((self.rows == np.arange(self.n_source)).all())
-        return None if whole else self.rows
+    @property
+    def size(self) -> int:
+        """Number of rows kept."""
+        return self.n_source if self.taken is None else self.taken.size
 
-    def without(self, gone: Mask, reasons: tuple[str, ...]) -> Selection:
-        """The selection that remains when some of its rows are dropped as well.
+    @property
+    def rows(self) -> Rows:
+        """Positions of the rows kept."""
+        return np.arange(self.n_source) if self.taken is None else self.taken
+
+    def without(self, gone: Mask | None, reasons: tuple[str, ...]) -> Selection:
+        """The selection that remains when some of its rows are dropped as well; None drops none.
 
         Raises
         ------
         DataError
             No row is left; the message says what removed how many.
         """
-        remaining = Selection(self.rows[~gone] if gone.any() else self.rows, self.n_source, self.reasons + reasons)
-        if remaining.rows.size == 0:
+        taken = self.taken if gone is None else self.rows[~gone]
+        remaining = Selection(taken, self.n_source, self.reasons + reasons)
+        if remaining.size == 0:
             raise DataError(f"None of the {_rows_text(self.n_source)} is left: {'; '.join(remaining.reasons)}.")
         return remaining
 
@@ -145,32 +149,34 @@ def select_rows(
     DataError
         A weight is negative, the subset is none, nothing is left, or something is missing under ``"fail"``.
     """
-    rows, reasons = _subset_rows(subset, table)
+    selection = _chosen(subset, table)
     if weights is not None:
-        rows, zero_weight = _positive_weight(rows, weights, table.index)
-        reasons += zero_weight
-    kept = np.ones(rows.size, dtype=bool)
+        selection = _positive_weight(selection, weights, table.index)
+    gone: Mask | None = None
     gaps = []
     for name, column in columns:
         if column.missing is not None:
-            missing = column.missing[rows]
+            missing = column.missing if selection.taken is None else column.missing[selection.taken]
             if missing.any():
                 gaps.append(f"{name!r} is missing in {_rows_text(int(missing.sum()))}")
-                kept &= ~missing
+                gone = missing if gone is None else gone | missing
     if gaps and na_action == "fail":
         raise DataError(f"na_action='fail' and values are missing: {'; '.join(gaps)}.")
-    return Selection(rows, table.n_rows, reasons).without(~kept, tuple(gaps))
+    return selection.without(gone, tuple(gaps))
 
 
 def _rows_text(count: int) -> str:
     return f"{count} row" if count == 1 else f"{count} rows"
 
 
-def _subset_rows(subset: Any, table: Table) -> tuple[Rows, tuple[str, ...]]:
+def _chosen(subset: Any, table: Table) -> Selection:
     if subset is None:
-        return np.arange(table.n_rows), ()
+        return Selection(None, table.n_rows, ())
     rows = _subset_positions(subset, table)
-    return rows, (f"subset keeps {rows.size} of {_rows_text(table.n_rows)}",)
+    whole = rows.size == table.n_rows and bool((rows == np.arange(table.n_rows)).all())
+    return Selection(
+        None if whole else rows, table.n_rows, (f"subset keeps {rows.size} of {_rows_text(table.n_rows)}",)
+    )
 
 
 def _subset_positions(subset: Any, table: Table) -> Rows:
@@ -180,13 +186,13 @@ def _subset_positions(subset: Any, table: Table) -> Rows:
         if len(column.values) != n_rows:
             raise DataError(f"subset has {len(column.values)} values, but the data have {n_rows} rows.")
         check_same_index("subset", subset, table.index)
-        chosen = column.values.to_numpy()
+        chosen = column.values
         return np.flatnonzero(chosen if column.missing is None else chosen & ~column.missing)
     if isinstance(subset, str):
         raise DataError(f"subset names the column {subset!r}, which is not logical; compare it with something first.")
     if len(column.values) == 0:
         return np.arange(0)
-    positions = column.values.to_numpy()
+    positions = np.asarray(column.values)
     if column.kind != "number" or positions.dtype.kind not in "iu" or column.missing is not None:
         raise DataError("subset must be a logical array, whole-number positions, or the name of a logical column.")
     if n_rows > 2 and positions.size == n_rows and positions.max() <= 1:
@@ -197,15 +203,16 @@ def _subset_positions(subset: Any, table: Table) -> Rows:
     return positions.astype(np.intp)
 
 
-def _positive_weight(rows: Rows, weights: Column, labels: pd.Index) -> tuple[Rows, tuple[str, ...]]:
-    values = weights.values.to_numpy()[rows]
+def _positive_weight(selection: Selection, weights: Column, labels: pd.Index) -> Selection:
+    values = weights.take(selection.taken).values
     negative = values < 0
     if negative.any():
         first = int(np.argmax(negative))
-        raise DataError(f"weights must not be negative; row {labels[rows[first]]!r} has {values[first]:g}.")
+        raise DataError(f"weights must not be negative; row {labels[selection.rows[first]]!r} has {values[first]:g}.")
     zero = values == 0
     if weights.missing is not None:
-        zero &= ~weights.missing[rows]
+        zero &= ~(weights.missing if selection.taken is None else weights.missing[selection.taken])
     if not zero.any():
-        return rows, ()
-    return rows[~zero], (f"weights are zero in {_rows_text(int(zero.sum()))}",)
+        return selection
+    reason = f"weights are zero in {_rows_text(int(zero.sum()))}"
+    return Selection(selection.rows[~zero], selection.n_source, (*selection.reasons, reason))

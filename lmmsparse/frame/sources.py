@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import narwhals as nw
 import pandas as pd
 
 from lmmsparse.errors import DataError
@@ -57,7 +56,7 @@ class Table:
         if self.library == "dict":
             return column_of(name, self.native[places[0]])
         if self.library == "pandas":
-            return column_of(name, self.native.iloc[:, places[0]])
+            return column_of(name, _pandas_column(self.native, name, places[0]))
         if self.library == "pyarrow":
             return column_of(name, self.native.column(places[0]))
         return column_of(name, self.native.get_column(name))
@@ -84,6 +83,8 @@ def _open(data: Any) -> Table:
         return Table(data, _places(data.columns), len(data), data.index, "pandas")
     if isinstance(data, Mapping):
         return _open_dict(data)
+    import narwhals as nw  # pandas frames and dicts do without it
+
     try:
         frame = nw.from_native(data)
     except TypeError:
@@ -97,6 +98,14 @@ def _open(data: Any) -> Table:
     if frame.implementation.is_polars():
         return Table(data, _places(data.columns), data.height, pd.RangeIndex(data.height), "polars")
     return _open(frame.to_pandas())
+
+
+def _pandas_column(frame: pd.DataFrame, name: str, place: int) -> pd.Series:
+    """The column at a place; by its name where that is the label, which is quicker."""
+    labels = frame.columns
+    if labels.nlevels == 1 and labels[place] == name:
+        return frame[name]
+    return frame.iloc[:, place]
 
 
 def _places(names: Any) -> dict[str, list[Any]]:

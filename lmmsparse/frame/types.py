@@ -54,8 +54,8 @@ class ModelFrame:
         One for each distinct grouping factor.
     bars : tuple of BarColumns
         In formula order.
-    rows : (n,) array of int
-        Positions of the kept rows in the data.
+    taken : (n,) array of int, or None
+        Positions of the kept rows in the data; None for all rows in order.
     index : pandas.Index
         Labels of the kept rows.
     source_index : pandas.Index
@@ -77,17 +77,22 @@ class ModelFrame:
     offset: NDArray[np.float64] | None
     groupings: dict[str, Grouping]
     bars: tuple[BarColumns, ...]
-    rows: NDArray[np.intp]
+    taken: NDArray[np.intp] | None
     index: pd.Index
     source_index: pd.Index
     na_action: str
     library: str
     spec: NewData
 
+    @property
+    def rows(self) -> NDArray[np.intp]:
+        """Positions of the kept rows in the data, (n,)."""
+        return np.arange(len(self.source_index)) if self.taken is None else self.taken
+
     def series(self, values: NDArray[np.float64], name: str) -> pd.Series:
         """Values of the kept rows by label; under ``"exclude"`` the other rows are there too, as NaN."""
-        if self.na_action != "exclude":
+        if self.na_action != "exclude" or self.taken is None:
             return pd.Series(values, index=self.index, name=name)
         padded = np.full(len(self.source_index), np.nan)
-        padded[self.rows] = values
+        padded[self.taken] = values
         return pd.Series(padded, index=self.source_index, name=name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -14,10 +15,8 @@ from lmmsparse.formula.expressions import expression_names
 from lmmsparse.formula.pointing import locate, pointed, suggestion
 from lmmsparse.frame.columns import Column
 from lmmsparse.frame.design import read_terms
-from lmmsparse.frame.evaluate import names_of
-from lmmsparse.frame.functions import NAMESPACE
+from lmmsparse.frame.evaluate import names_of, new_levels_message
 from lmmsparse.frame.grouping import labels_of
-from lmmsparse.frame.materializer import new_levels_message
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,8 @@ class Variables:
         return names_of(self.numeric, self.groups)
 
 
-def find_variables(formula: Formula, columns: Collection[str]) -> Variables:
+@lru_cache(maxsize=256)
+def find_variables(formula: Formula, columns: tuple[str, ...]) -> Variables:
     """Columns that each part of the formula reads.
 
     Raises
@@ -82,15 +82,22 @@ def _terms_columns(text: str, formula: Formula, columns: Collection[str]) -> Ite
 def _expression_columns(expression: str, formula: Formula, columns: Collection[str]) -> Iterator[str]:
     names = expression_names(expression)
     for name in names.calls:
-        if name not in NAMESPACE:
-            known = ", ".join(sorted(function for function in NAMESPACE if function not in ("np", "contr")))
+        if name not in _functions():
+            known = ", ".join(sorted(function for function in _functions() if function not in ("np", "contr")))
             message = f"There is no function {name!r} in formulas; there are {known}, and NumPy's as np.name."
             raise FormulaError(pointed(message, formula.text, locate(name, formula.text)))
     for name in names.values:
         if name in columns:
             yield name
-        elif name not in NAMESPACE:
+        elif name not in _functions():
             raise _unknown(name, formula, columns)
+
+
+def _functions() -> Collection[str]:
+    """Names that an expression may use; they bring formulaic with them, which takes long to import."""
+    from lmmsparse.frame.functions import NAMESPACE
+
+    return NAMESPACE
 
 
 def _unknown(name: str, formula: Formula, columns: Collection[str]) -> FormulaError:
@@ -128,20 +135,51 @@ def prepared(column: Column, *, text_as_factor: bool) -> pd.Series:
     if column.kind == "number":
         whole = values.dtype.kind in "iu"
         if whole and len(values) and max(-int(values.min()), int(values.max())) > LARGEST_EXACT:
-            return values
-        return values if values.dtype == np.float64 else values.astype(np.float64)
-    if column.kind == "factor":
-        return values.cat.remove_unused_categories()
+            return column.series
+        return pd.Series(values.astype(np.float64, copy=False), copy=False)
+    if column.kind == "factor" or (text_as_factor and isinstance(values, pd.Categorical)):
+        return pd.Series(values.remove_unused_categories())
     if column.kind == "text" and text_as_factor:
         codes, levels = pd.factorize(values, sort=True)
-        return pd.Series(pd.Categorical.from_codes(codes, categories=pd.Index(levels)))
-    return values
+        return pd.Series(pd.Categorical.from_codes(codes, categories=levels))
+    return column.series
 
 
-def trained(column: Column, values: pd.Series) -> Trained:
-    """Record the kind of a column that `prepared` has made ready."""
-    categorical = isinstance(values.dtype, pd.CategoricalDtype)
-    return Trained("factor" if categorical else column.kind, values.cat.categories if categorical else None)
+class Prepared(Mapping[str, pd.Series]):
+    """Complete columns, made ready by `prepared` when they are asked for: plain numbers never are.
+
+    Parameters
+    ----------
+    columns : mapping of str to Column
+    names : collection of str
+        Those that the mapping holds.
+    factors : collection of str
+        Those in which text becomes a factor.
+    """
+
+    def __init__(self, columns: Mapping[str, Column], names: Collection[str], factors: Collection[str]) -> None:
+        self.columns, self.names, self.factors = columns, names, factors
+        self.made: dict[str, pd.Series] = {}
+
+    def __getitem__(self, name: str) -> pd.Series:
+        if name not in self.names:
+            raise KeyError(name)
+        if name not in self.made:
+            self.made[name] = prepared(self.columns[name], text_as_factor=name in self.factors)
+        return self.made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def trained(self, name: str) -> Trained:
+        """The kind of a column, for new data."""
+        kind = self.columns[name].kind
+        if kind == "factor" or (kind == "text" and name in self.factors):
+            return Trained("factor", self[name].cat.categories)
+        return Trained(kind, None)
 
 
 def prepared_like(name: str, column: Column, known: Trained) -> pd.Series:
@@ -165,13 +203,13 @@ def prepared_like(name: str, column: Column, known: Trained) -> pd.Series:
         return values.astype(bool)
     if known.kind != column.kind:
         raise NewDataError(f"Column {name!r} was of kind {known.kind!r} in the fit, but is {column.kind!r} in newdata.")
-    return column.values
+    return column.series
 
 
 def _matched_levels(name: str, column: Column, known: Trained) -> pd.Series:
     assert known.categories is not None
-    if column.kind == "factor":
-        codes, levels = column.values.cat.codes.to_numpy(), column.values.cat.categories
+    if isinstance(column.values, pd.Categorical):
+        codes, levels = column.values.codes, column.values.categories
     else:
         codes, levels = pd.factorize(column.values)
     places = pd.Index(labels_of(known.categories)).get_indexer(pd.Index(labels_of(levels)))

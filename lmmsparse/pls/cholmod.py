@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csc_matrix
 
-from lmmsparse.errors import FactorizationError, MissingDependencyError
+from lmmsparse.errors import MemoryLimitError, MissingDependencyError
 
 Float = NDArray[np.float64]
 
@@ -28,52 +28,38 @@ def load_cholmod() -> Any:
     return cholmod
 
 
-class SparseCholesky:
-    """Cholesky factorization P M Pᵀ = L Lᵀ of matrices that share one pattern.
-
-    The symbolic analysis is made once, on the structural pattern; each `factorize` works on a copy of it, because
-    a numeric factorization may change the form of the symbolic one.
+def minimum_degree(pattern: csc_array) -> NDArray[np.int64]:
+    """Order of elimination that keeps the factor of a symmetric matrix sparse: row at each step.
 
     Parameters
     ----------
     pattern : csc_array
         Lower triangle, sorted indices; values are not used.
     """
+    cholmod = load_cholmod()
+    try:
+        return _order(cholmod, pattern, "amd")
+    except cholmod.CholmodOutOfMemoryError as error:
+        raise MemoryLimitError("CHOLMOD ran out of memory while it ordered the levels of the core") from error
 
-    def __init__(self, pattern: csc_array) -> None:
-        self._cholmod = load_cholmod()
-        self._modern = hasattr(self._cholmod, "CholeskyFactor")
-        matrix = csc_matrix(pattern)
-        overflow = self._cholmod.CholmodOverflowError if self._modern else self._cholmod.CholmodTooLargeError
-        try:
-            self._symbolic = self._analyse(matrix, "auto")
-        except overflow:  # supernodes count entries in 32 bits; the order alone still tells what the factor would need
-            self._symbolic = self._analyse(matrix, "simplicial")
-        permutation = self._symbolic.perm if self._modern else self._symbolic.P()
-        self.permutation = np.array(permutation, dtype=np.int64)
 
-    def _analyse(self, matrix: csc_matrix, mode: str) -> Any:
-        if self._modern:
-            return self._cholmod.CholeskyFactor(matrix, lower=True, supernodal_mode=mode)
-        return self._cholmod.analyze(matrix, mode=mode)
+def nested_dissection(pattern: csc_array) -> NDArray[np.int64] | None:
+    """Another such order, which takes longer to find and is better where the factor fills a lot.
 
-    def factorize(self, matrix: csc_array) -> csc_array:
-        """Lower triangular L (csc, in permuted order) of a matrix with the analysed pattern."""
-        try:
-            if self._modern:
-                factor = self._symbolic.copy()
-                factor.factorize(csc_matrix(matrix), ldl=False)
-                L = factor.factor.copy()
-            else:
-                L = self._symbolic.cholesky(csc_matrix(matrix)).L()
-        except self._cholmod.CholmodNotPositiveDefiniteError as error:
-            raise FactorizationError("the core of M(theta) is not positive definite; is theta finite?") from error
-        except self._cholmod.CholmodOutOfMemoryError as error:
-            raise FactorizationError("CHOLMOD ran out of memory while it factored the core") from error
-        L = csc_array(L)
-        L.sort_indices()
-        diagonal = L.data[L.indptr[:-1]]
-        # simplicial CHOLMOD accepts an indefinite matrix without a word
-        if not (np.isfinite(diagonal).all() and (diagonal > 0).all()):
-            raise FactorizationError("the core of M(theta) is not positive definite; is theta finite?")
-        return L
+    None where CHOLMOD was built without it, or has no memory for it.
+    """
+    cholmod = load_cholmod()
+    try:
+        return _order(cholmod, pattern, "nesdis")
+    except cholmod.CholmodError:
+        return None
+
+
+def _order(cholmod: Any, pattern: csc_array, method: str) -> NDArray[np.int64]:
+    # CHOLMOD's own supernodes, which count entries in 32 bits, are not wanted; 0.5 does not order unless it is told to
+    matrix = csc_matrix(pattern)
+    if hasattr(cholmod, "CholeskyFactor"):
+        order = cholmod.CholeskyFactor(matrix, lower=True, order=method, supernodal_mode="simplicial").perm
+    else:
+        order = cholmod.analyze(matrix, mode="simplicial", ordering_method=method).P()
+    return np.array(order, dtype=np.int64)

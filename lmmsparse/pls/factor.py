@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csc_array
 
 from lmmsparse.errors import FactorizationError
-from lmmsparse.pls import leaves
-from lmmsparse.pls.cores import DenseFactor, DenseInverse, SparseFactor, SparseInverse
-from lmmsparse.pls.plan import PeeledBlock, Plan, Values, core_values, scaled_entries
+from lmmsparse.kernels import leaves as kernels
+from lmmsparse.kernels import vectors
+from lmmsparse.pls.couplings import Couplings
+from lmmsparse.pls.dense import DenseFactor, DenseInverse
+from lmmsparse.pls.plan import PeeledBlock, Plan, Values, core_values, scaled_entries, transformed
+from lmmsparse.pls.sparse import SparseFactor, SparseInverse
 
 Float = NDArray[np.float64]
 
@@ -32,18 +34,15 @@ class LeafFactor:
     Attributes
     ----------
     l, l_inverse : (q, K, K) arrays
-    w_entries : (m, K) array
+    couplings : Couplings
         L on the couplings to the core.
-    w : csc_array or None
-        The same as a matrix (core rows, K q).
     w_parents : dict
         L on the couplings to factors peeled later: parent position → (q, K_parent, K).
     """
 
     l: Float
     l_inverse: Float
-    w_entries: Float
-    w: csc_array | None
+    couplings: Couplings
     w_parents: dict[int, Float]
 
 
@@ -55,68 +54,58 @@ class SelectedInverse:
     ----------
     diagonal : tuple of (q_g, K_g, K_g) arrays
         C_ℓℓ for every factor.
-    entries : tuple of (m, K) arrays
-        C on the couplings of every peeled factor to the core.
+    entries : tuple of (m, K) arrays or None
+        C on the couplings of every peeled factor to the core; None where nobody asked.
     parents : tuple of dicts
         C on its couplings to factors peeled later: parent position → (q, K_parent, K).
     core : DenseInverse, SparseInverse or None
     """
 
     diagonal: tuple[Float, ...]
-    entries: tuple[Float, ...]
+    entries: tuple[Float | None, ...]
     parents: tuple[dict[int, Float], ...]
     core: DenseInverse | SparseInverse | None
 
 
-def stack(part: PeeledBlock, vector: Float) -> Float:
-    """(q, K, m) → (K q, m) in the column order of `PeeledBlock.matrix`."""
-    return vector.transpose(1, 0, 2).reshape(part.size * part.n_levels, -1)
-
-
-def unstack(part: PeeledBlock, matrix: Float) -> Float:
-    """Inverse of `stack`."""
-    return matrix.reshape(part.size, part.n_levels, -1).transpose(1, 0, 2)
-
-
-def core_rows(plan: Plan, vectors: list[Float]) -> Float:
+def core_rows(plan: Plan, parts: list[Float]) -> Float:
     """Parts of a vector that belong to the core, as (core rows, m)."""
-    m = vectors[0].shape[2]
-    parts = [vectors[h].reshape(-1, m) for h in plan.core.blocks]
-    return np.concatenate(parts) if parts else np.zeros((0, m))
-
-
-def split_core(plan: Plan, matrix: Float, vectors: list[Float]) -> None:
-    """Write (core rows, m) back into a list of vectors, in place."""
+    core = np.zeros((plan.core.size, parts[0].shape[2]))
     for h in plan.core.blocks:
-        shape = vectors[h].shape
-        start = plan.core.offsets[h]
-        vectors[h] = matrix[start : start + shape[0] * shape[1]].reshape(shape)
+        core[plan.core.rows(h, parts[h].shape[1])] = parts[h].reshape(-1, core.shape[1])
+    return core
 
 
-def multiply(plan: Plan, values: Values, vectors: list[Float]) -> list[Float]:
+def split_core(plan: Plan, core: Float, parts: list[Float]) -> None:
+    """Write (core rows, m) back into a list of parts, in place."""
+    for h in plan.core.blocks:
+        parts[h] = core[plan.core.rows(h, parts[h].shape[1])].reshape(parts[h].shape)
+
+
+def blocks_times(blocks: Float, x: Float, transposed: bool = False) -> Float:
+    """B x for every block, or Bᵀ x: (q, K, m)."""
+    out = np.empty_like(x)
+    vectors.blocks_times(blocks, x, transposed, out)
+    return out
+
+
+def multiply(plan: Plan, values: Values, c: list[Float]) -> list[Float]:
     """ZᵀWZ c for a vector c of random effects."""
-    out = [block @ c for block, c in zip(values.diagonal, vectors, strict=True)]
-    m = vectors[0].shape[2]
-    core_in, core_out = core_rows(plan, vectors), np.zeros((plan.core.size, m))
+    c = [np.ascontiguousarray(part) for part in c]
+    out = [blocks_times(block, part) for block, part in zip(values.diagonal, c, strict=True)]
     for (g, h), link in values.core_pairs.items():
-        out[g] = out[g] + leaves.sum_by(link.first, link.values @ vectors[h][link.second], len(out[g]))
-        transposed = link.values.transpose(0, 2, 1) @ vectors[g][link.first]
-        out[h] = out[h] + leaves.sum_by(link.second, transposed, len(out[h]))
+        vectors.add_pairs(link.first, link.second, link.values, c[h], 1.0, out[g])
+        vectors.add_pairs_transposed(link.first, link.second, link.values, c[g], 1.0, out[h])
+    core_in, core_out = core_rows(plan, c), np.zeros((plan.core.size, c[0].shape[2]))
     for i, part in enumerate(plan.peeled):
-        g = part.block
+        g, every = part.block, np.arange(part.n_levels, dtype=np.int32)
         for j, parent in part.parents.items():
-            h, link_values = plan.peeled[j].block, values.parents[i][j]
-            out[g] = out[g] + link_values.transpose(0, 2, 1) @ vectors[h][parent]
-            out[h] = out[h] + leaves.sum_by(parent, link_values @ vectors[g], len(out[h]))
-        if plan.core.size:
-            matrix = part.matrix(values.entries[i], plan.core.size)
-            out[g] = out[g] + unstack(part, matrix.T @ core_in)
-            core_out += matrix @ stack(part, vectors[g])
-    if plan.core.size:
-        from_core = list(out)
-        split_core(plan, core_out, from_core)
-        for h in plan.core.blocks:
-            out[h] = out[h] + from_core[h]
+            h, block = plan.peeled[j].block, values.parents[i][j]
+            vectors.add_pairs_transposed(parent, every, block, c[h], 1.0, out[g])
+            vectors.add_pairs(parent, every, block, c[g], 1.0, out[h])
+        vectors.add_from_core(part.indptr, part.rows, values.entries[i], core_in, 1.0, out[g])
+        vectors.add_to_core(part.indptr, part.rows, values.entries[i], c[g], 1.0, core_out)
+    for h in plan.core.blocks:
+        out[h] += core_out[plan.core.rows(h, out[h].shape[1])].reshape(out[h].shape)
     return out
 
 
@@ -134,41 +123,25 @@ class Factor:
 
     def __init__(self, plan: Plan, values: Values, templates: list[Float]) -> None:
         self.plan = plan
-        diagonal = {p.block: leaves.scale_diagonal(values.diagonal[p.block], templates[p.block]) for p in plan.peeled}
-        entries = [
-            scaled_entries(part, values.entries[i], templates) if plan.core.size else values.entries[i]
-            for i, part in enumerate(plan.peeled)
-        ]
+        lam = {part.block: templates[part.block] for part in plan.peeled}
+        diagonal = {g: transformed(lam[g], values.diagonal[g], lam[g], 1.0) for g in lam}
+        entries = [scaled_entries(plan, part, values.entries[i], templates) for i, part in enumerate(plan.peeled)]
         parents = [
             {
-                j: templates[plan.peeled[j].block].T @ block @ templates[part.block]
+                j: transformed(lam[plan.peeled[j].block], block, lam[part.block])
                 for j, block in values.parents[i].items()
             }
             for i, part in enumerate(plan.peeled)
         ]
-        factors = []
+        factors: list[LeafFactor] = []
         for i, part in enumerate(plan.peeled):
-            try:
-                l, l_inverse = leaves.factor_leaves(diagonal[part.block])
-            except np.linalg.LinAlgError as error:
-                raise FactorizationError(TOO_LARGE) from error
-            w_entries = leaves.scale_entries(entries[i], part.leaf, l_inverse)
-            w_parents = {j: leaves.scale_parents(block, l_inverse) for j, block in parents[i].items()}
-            for j, parent in part.parents.items():
-                other = plan.peeled[j]
-                diagonal[other.block] -= leaves.parent_diagonal_update(parent, w_parents[j], other.n_levels)
-                entries[j] -= leaves.parent_entry_update(
-                    part.targets[j], part.leaf, w_entries, w_parents[j], len(other.leaf)
-                )
-                for k in other.parents:
-                    parents[j][k] -= leaves.parent_pair_update(parent, w_parents[j], w_parents[k], other.n_levels)
-            w = part.matrix(w_entries, plan.core.size) if plan.core.size else None
-            factors.append(LeafFactor(l, l_inverse, w_entries, w, w_parents))
+            factors.append(_eliminated(part, diagonal[part.block], entries[i], parents[i]))
+            _update_parents(plan, part, factors[-1], diagonal, entries, parents)
         self.leaves = tuple(factors)
         self.core: DenseFactor | SparseFactor | None = None
         if plan.core.matrix is not None:
-            updates = [f.w for f in factors if f.w is not None]
-            self.core = plan.core.matrix.factorize(core_values(plan, values, templates), updates)
+            couplings = [factor.couplings for factor in factors]
+            self.core = plan.core.matrix.factorize(core_values(plan, values, templates), plan.core.places, couplings)
         self._check_pivots(values, templates)
 
     def _check_pivots(self, values: Values, templates: list[Float]) -> None:
@@ -182,14 +155,11 @@ class Factor:
         if self.core is not None:
             of_core = self.core.pivots
             for h in self.plan.core.blocks:
-                q, K = self.plan.shapes[h]
-                start = self.plan.core.offsets[h]
-                pivots.append((h, of_core[start : start + q * K].reshape(q, K)))
+                pivots.append((h, of_core[self.plan.core.rows(h, len(templates[h]))].reshape(-1, len(templates[h]))))
         for block, l in pivots:
-            lam = templates[block]
-            before = np.einsum("ab,qac,cb->qb", lam, values.diagonal[block], lam) + 1.0
-            square = l**2
-            if not (square > np.maximum(SMALLEST_PIVOT, SMALLEST_REMAINDER * before)).all():
+            scaled = transformed(templates[block], values.diagonal[block], templates[block], 1.0)
+            before = np.diagonal(scaled, axis1=1, axis2=2)
+            if not (l**2 > np.maximum(SMALLEST_PIVOT, SMALLEST_REMAINDER * before)).all():
                 raise FactorizationError(TOO_LARGE)
 
     @property
@@ -202,16 +172,17 @@ class Factor:
 
     def forward(self, right: list[Float]) -> list[Float]:
         """L⁻¹ right."""
-        plan, out = self.plan, list(right)
+        plan, out = self.plan, [np.ascontiguousarray(part) for part in right]
         core = core_rows(plan, out)
+        for part in plan.peeled:
+            if part.is_parent:
+                out[part.block] = out[part.block].copy()
         for part, factor in zip(plan.peeled, self.leaves, strict=True):
-            g = part.block
-            out[g] = factor.l_inverse @ out[g]
+            g, every = part.block, np.arange(part.n_levels, dtype=np.int32)
+            out[g] = blocks_times(factor.l_inverse, out[g])
             for j, parent in part.parents.items():
-                h = plan.peeled[j].block
-                out[h] = out[h] - leaves.sum_by(parent, factor.w_parents[j] @ out[g], len(out[h]))
-            if factor.w is not None:
-                core = core - factor.w @ stack(part, out[g])
+                vectors.add_pairs(parent, every, factor.w_parents[j], out[g], -1.0, out[plan.peeled[j].block])
+            vectors.add_to_core(part.indptr, part.rows, factor.couplings.w, out[g], -1.0, core)
         if self.core is not None:
             split_core(plan, self.core.forward(core), out)
         return out
@@ -221,51 +192,59 @@ class Factor:
         plan, out = self.plan, list(right)
         core = core_rows(plan, out)
         if self.core is not None:
-            core = self.core.backward(core)
+            core = np.ascontiguousarray(self.core.backward(core))
             split_core(plan, core, out)
         for part, factor in reversed(list(zip(plan.peeled, self.leaves, strict=True))):
-            g = part.block
+            g, every = part.block, np.arange(part.n_levels, dtype=np.int32)
+            x = np.array(out[g], order="C")
             for j, parent in part.parents.items():
-                h = plan.peeled[j].block
-                out[g] = out[g] - factor.w_parents[j].transpose(0, 2, 1) @ out[h][parent]
-            if factor.w is not None:
-                out[g] = out[g] - unstack(part, factor.w.T @ core)
-            out[g] = factor.l_inverse.transpose(0, 2, 1) @ out[g]
+                vectors.add_pairs_transposed(parent, every, factor.w_parents[j], out[plan.peeled[j].block], -1.0, x)
+            vectors.add_from_core(part.indptr, part.rows, factor.couplings.w, core, -1.0, x)
+            out[g] = blocks_times(factor.l_inverse, x, transposed=True)
         return out
 
-    def selected_inverse(self) -> SelectedInverse:
-        """C = M⁻¹ on its diagonal blocks and on the pattern of the couplings."""
+    def selected_inverse(self, couplings: bool = False) -> SelectedInverse:
+        """C = M⁻¹ on its diagonal blocks and on the couplings between peeled factors.
+
+        Parameters
+        ----------
+        couplings : bool
+            Also on the couplings of every peeled factor to the core.
+        """
         plan = self.plan
         core = None if self.core is None else self.core.inverse()
         diagonal = self._core_diagonal(core)
-        entries: list[Float] = [np.zeros((0, part.size)) for part in plan.peeled]
+        entries: list[Float | None] = [None for _ in plan.peeled]
         parents: list[dict[int, Float]] = [{} for _ in plan.peeled]
         for i in range(len(plan.peeled) - 1, -1, -1):
             part, factor = plan.peeled[i], self.leaves[i]
-            q, K = part.n_levels, part.size
+            q, K, w = part.n_levels, part.size, factor.couplings
             wCw = np.zeros((q, K, K))
-            if core is not None and factor.w is not None:
-                # C w on the entries: through the core, then through the parents
-                Cw = core.times(factor.w).reshape(K, -1).T
-                for j in part.parents:
-                    Cw = Cw + leaves.gather_parent(part.targets[j], part.leaf, entries[j], factor.w_parents[j])
-                wCw += leaves.entry_products(part.leaf, factor.w_entries, Cw, q)
-                entries[i] = leaves.inverse_entries(Cw, part.leaf, factor.l_inverse)
+            on_core = {j: entry for j in part.parents if (entry := entries[j]) is not None}
+            if core is not None and not (couplings or part.is_parent or part.parents):
+                wCw = core.quadratic(w)
+            elif core is not None:
+                Cw = core.times(w)
+                for j, inverse in on_core.items():
+                    kernels.add_from_parent(part.indptr, part.targets[j], inverse, factor.w_parents[j], Cw)
+                kernels.add_entry_products(part.indptr, w.w, Cw, wCw)
+                entries[i] = _times_blocks(Cw, part.indptr, factor.l_inverse)
             for j, parent in part.parents.items():
                 w_parent = factor.w_parents[j]
                 Cw_parent = diagonal[plan.peeled[j].block][parent] @ w_parent
-                if len(part.leaf):
-                    Cw_parent = Cw_parent + leaves.gather_entries(
-                        part.targets[j], part.leaf, entries[j], factor.w_entries, q
-                    )
+                if j in on_core:
+                    kernels.add_from_entries(part.indptr, part.targets[j], on_core[j], w.w, Cw_parent)
                 for k, other in part.parents.items():
                     if k > j:
-                        Cw_parent = Cw_parent + parents[j][k][parent].transpose(0, 2, 1) @ factor.w_parents[k]
+                        Cw_parent += parents[j][k][parent].transpose(0, 2, 1) @ factor.w_parents[k]
                     elif k < j:
-                        Cw_parent = Cw_parent + parents[k][j][other] @ factor.w_parents[k]
+                        Cw_parent += parents[k][j][other] @ factor.w_parents[k]
                 wCw += w_parent.transpose(0, 2, 1) @ Cw_parent
-                parents[i][j] = -Cw_parent @ factor.l_inverse
-            diagonal[part.block] = leaves.inverse_diagonal(factor.l_inverse, wCw)
+                by_entry = Cw_parent.reshape(-1, K)
+                on_parent = _times_blocks(by_entry, part.parent_indptr(w_parent.shape[1]), factor.l_inverse)
+                parents[i][j] = on_parent.reshape(w_parent.shape)
+            diagonal[part.block] = np.empty_like(wCw)
+            kernels.inverse_blocks(factor.l_inverse, wCw, diagonal[part.block])
         ordered = tuple(diagonal[g] for g in range(len(diagonal)))
         return SelectedInverse(ordered, tuple(entries), tuple(parents), core)
 
@@ -274,10 +253,47 @@ class Factor:
         diagonal: dict[int, Float] = {}
         if core is None:
             return diagonal
-        shapes = self.plan.shapes
         for h in self.plan.core.blocks:
-            q, K = shapes[h]
-            first = self.plan.core.offsets[h] + K * np.arange(q)
-            rows = np.broadcast_to(first[:, None, None] + np.arange(K)[:, None], (q, K, K))
+            q, K = self.plan.shapes[h]
+            rows = np.broadcast_to(self.plan.core.rows(h, K).reshape(q, K, 1), (q, K, K))
             diagonal[h] = core.at(rows.ravel(), rows.transpose(0, 2, 1).ravel()).reshape(q, K, K)
         return diagonal
+
+
+def _eliminated(part: PeeledBlock, diagonal: Float, entries: Float, parents: dict[int, Float]) -> LeafFactor:
+    """Numbers of one peeled factor from its part of M, what was peeled before having been subtracted."""
+    l, l_inverse = np.empty_like(diagonal), np.empty_like(diagonal)
+    if kernels.factor_blocks(diagonal, l, l_inverse) >= 0:
+        raise FactorizationError(TOO_LARGE)
+    w = np.empty_like(entries)
+    kernels.multiply_rows(entries, part.indptr, l_inverse, True, 1.0, w)
+    w_parents = {}
+    for j, block in parents.items():
+        w_parents[j] = np.empty_like(block)
+        by_entry, out = block.reshape(-1, part.size), w_parents[j].reshape(-1, part.size)
+        kernels.multiply_rows(by_entry, part.parent_indptr(block.shape[1]), l_inverse, True, 1.0, out)
+    return LeafFactor(l, l_inverse, Couplings(part.indptr, part.rows, w), w_parents)
+
+
+def _update_parents(
+    plan: Plan,
+    part: PeeledBlock,
+    factor: LeafFactor,
+    diagonal: dict[int, Float],
+    entries: list[Float],
+    parents: list[dict[int, Float]],
+) -> None:
+    """Subtract the products of a peeled factor from the factors peeled later, in place."""
+    for j, parent in part.parents.items():
+        w, other = factor.w_parents[j], plan.peeled[j]
+        kernels.subtract_parent_products(parent, w, w, diagonal[other.block])
+        kernels.subtract_parent_entries(part.indptr, part.targets[j], factor.couplings.w, w, entries[j])
+        for k in other.parents:
+            kernels.subtract_parent_products(parent, factor.w_parents[k], w, parents[j][k])
+
+
+def _times_blocks(Cw: Float, indptr: NDArray[np.int64], l_inverse: Float) -> Float:
+    """C_{r,ℓ} = −(C w) l⁻¹ on the entries of every leaf."""
+    out = np.empty_like(Cw)
+    kernels.multiply_rows(Cw, indptr, l_inverse, False, -1.0, out)
+    return out

@@ -9,13 +9,27 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csc_array
 
 from lmmsparse.crossproducts import Coupling, CrossProducts
-from lmmsparse.pls.cores import DenseCore, SparseCore, choose_core
+from lmmsparse.errors import MemoryLimitError
+from lmmsparse.kernels import leaves as kernels
+from lmmsparse.pls.choose import choose_core
+from lmmsparse.pls.dense import DenseCore
+from lmmsparse.pls.graph import CoreGraph
+from lmmsparse.pls.layout import (
+    LeafPattern,
+    core_positions,
+    entry_values,
+    leaf_pattern,
+    oriented,
+    parent_targets,
+    sort_entries,
+)
+from lmmsparse.pls.sparse import SparseCore
 
 Float = NDArray[np.float64]
 Index = NDArray[np.int32]
+Pointer = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -30,35 +44,28 @@ class PeeledBlock:
         q and K.
     parents : dict
         Position in `Plan.peeled` of a factor peeled later → (q,) level of it that each leaf is coupled to.
-    leaf, rows : (m,) arrays
-        Entries: couplings to the core, sorted by leaf and row; leaf and core row of each.
     indptr : (q + 1,) array
-        First entry of each leaf.
-    segments : dict
-        Core factor h → (pairs,) first entry of each coupled level; its K_h rows are adjacent entries.
+        First entry of each leaf, entries being its couplings to the core.
+    rows : (m,) array
+        Core row of each entry, increasing within a leaf.
     targets : dict
         Position of a later peeled factor → (m,) entry of the parent at the same core row.
+    is_parent : bool
+        Whether a factor peeled earlier is nested in this one.
     """
 
     block: int
     n_levels: int
     size: int
     parents: dict[int, Index]
-    indptr: Index
-    leaf: Index
+    indptr: Pointer
     rows: Index
-    segments: dict[int, Index]
     targets: dict[int, Index]
+    is_parent: bool
 
-    def matrix(self, values: Float, n_rows: int) -> csc_array:
-        """Entries (m, K) as a sparse matrix (core rows, K q): column a q + ℓ holds column a of leaf ℓ."""
-        if self.size == 1:
-            return csc_array((values[:, 0], self.rows, self.indptr), shape=(n_rows, self.n_levels))
-        m = len(self.rows)
-        starts = np.concatenate([self.indptr[:-1] + a * m for a in range(self.size)] + [[self.size * m]])
-        indices = np.tile(self.rows, self.size)
-        data = np.ascontiguousarray(values.T).ravel()
-        return csc_array((data, indices, starts.astype(np.int64)), shape=(n_rows, self.n_levels * self.size))
+    def parent_indptr(self, size: int) -> Pointer:
+        """`indptr` of blocks (q, size, K) that are read as ``size`` entries a leaf."""
+        return np.arange(self.n_levels + 1, dtype=np.int64) * size
 
 
 @dataclass(frozen=True)
@@ -69,23 +76,36 @@ class Core:
     ----------
     blocks : tuple of int
         Factors, in order.
-    offsets : dict
-        Factor → its first row in the core.
-    size : int
-        Rows.
+    first_row : dict
+        Factor → (q,) first core row of each of its levels, the K rows of a level being adjacent.
+    level_start, owner : (size,) arrays
+        First row of the level of each core row, and the position of its factor in ``blocks``.
+    places : (own entries,) array
+        Where the core stores its own entries.
     matrix : DenseCore, SparseCore or None
         How it is held and factored; None when every factor is peeled.
     """
 
     blocks: tuple[int, ...]
-    offsets: dict[int, int]
-    size: int
+    first_row: dict[int, Pointer]
+    level_start: Index
+    owner: Index
+    places: Pointer
     matrix: DenseCore | SparseCore | None
+
+    @property
+    def size(self) -> int:
+        """Rows."""
+        return len(self.owner)
 
     @property
     def kind(self) -> str:
         """``"none"``, ``"dense"`` or ``"sparse"``."""
-        return "none" if self.matrix is None else self.matrix.shape.kind
+        return "none" if self.matrix is None else self.matrix.kind
+
+    def rows(self, block: int, size: int) -> Pointer:
+        """Core rows of a factor with ``size`` columns, level after level: (q K,)."""
+        return (self.first_row[block][:, None] + np.arange(size)).ravel()
 
 
 @dataclass(frozen=True)
@@ -100,7 +120,7 @@ class Plan:
     groups : tuple of str
         Names of the factors.
     flops, bytes : float
-        Predicted for one factorization.
+        Predicted for one factorization; the bytes with the vectors that the derivatives take beside it.
     shapes : tuple of (int, int)
         Levels and columns of every factor.
     """
@@ -126,7 +146,7 @@ class Plan:
             )
         names = ", ".join(self.groups[b] for b in self.core.blocks) or "nothing"
         lines.append(f"  core of {names}: {self.core.size} rows, {self.core.kind}")
-        lines.append(f"  about {self.flops:.3g} flops and {self.bytes / 1e6:.3g} MB for one factorization")
+        lines.append(f"  about {self.flops:.3g} flops and {self.bytes / 1e6:.3g} MB for one evaluation")
         return "\n".join(lines)
 
 
@@ -138,15 +158,6 @@ class Values:
     parents: tuple[dict[int, Float], ...]  # by peeled position: parent position → (q, K_parent, K)
     entries: tuple[Float, ...]  # by peeled position: (m, K)
     core_pairs: dict[tuple[int, int], Coupling]  # factors of the core, first < second in core order
-
-
-def oriented(products: CrossProducts, g: int, h: int) -> Coupling:
-    """Coupling of factors g and h with g first, whichever way it is stored."""
-    if g < h:
-        return products.coupling[g, h]
-    stored = products.coupling[h, g]
-    order = np.lexsort((stored.first, stored.second))
-    return Coupling(stored.second[order], stored.first[order], stored.values[order].transpose(0, 2, 1))
 
 
 def elimination_order(products: CrossProducts) -> tuple[list[int], list[int]]:
@@ -186,136 +197,121 @@ def make_plan(products: CrossProducts, groups: tuple[str, ...], memory_limit: fl
     groups : tuple of str
         Names of the factors, for messages.
     memory_limit : float
-        Bytes that one factorization may take; a plan that needs more is refused with `MemoryLimitError`.
+        Bytes that one evaluation may take; a plan that needs more is refused with `MemoryLimitError`.
     """
     peeled_blocks, core_blocks = elimination_order(products)
-    shape_of = [d.shape[:2] for d in products.diagonal]
-    offsets, size = {}, 0
-    for h in core_blocks:
-        offsets[h] = size
-        size += shape_of[h][0] * shape_of[h][1]
-
-    layouts = [_leaf_entries(products, g, core_blocks, offsets) for g in peeled_blocks]
-    peeled, values_parents, values_entries = [], [], []
+    shapes = [d.shape[:2] for d in products.diagonal]
+    patterns = [leaf_pattern(products, g, core_blocks) for g in peeled_blocks]
+    core_pairs = {(g, h): oriented(products, g, h) for a, g in enumerate(core_blocks) for h in core_blocks[a + 1 :]}
+    core = _make_core(core_blocks, core_pairs, shapes, patterns, memory_limit)
+    entries = [sort_entries(pattern, core.first_row, core.size, shapes) for pattern in patterns]
+    peeled: list[PeeledBlock] = []
+    parent_values: list[dict[int, Float]] = []
     for i, g in enumerate(peeled_blocks):
-        leaf, rows, segments, entry_values = layouts[i]
-        parents, targets, parent_values = {}, {}, {}
+        parents, targets, values = {}, {}, {}
         for j in range(i + 1, len(peeled_blocks)):
             link = oriented(products, g, peeled_blocks[j])
             parents[j] = link.second
-            parent_values[j] = np.ascontiguousarray(link.values.transpose(0, 2, 1))
-            parent_leaf, parent_rows = layouts[j][:2]
-            keys = parent_leaf.astype(np.int64) * size + parent_rows
-            targets[j] = np.searchsorted(keys, link.second[leaf].astype(np.int64) * size + rows).astype(np.int32)
-        q, K = shape_of[g]
-        indptr = np.concatenate([[0], np.cumsum(np.bincount(leaf, minlength=q))]).astype(np.int32)
-        peeled.append(PeeledBlock(g, q, K, parents, indptr, leaf, rows, segments, targets))
-        values_parents.append(parent_values)
-        values_entries.append(entry_values)
-
-    core_pairs = {(g, h): oriented(products, g, h) for a, g in enumerate(core_blocks) for h in core_blocks[a + 1 :]}
-    core_at = _core_positions(core_blocks, core_pairs, offsets, shape_of)
-    matrix = choose_core(size, *core_at, [(p.indptr, p.rows) for p in peeled], memory_limit)
-    core = Core(tuple(core_blocks), offsets, size, matrix)
-    pairs = [float((np.diff(p.indptr).astype(float) ** 2).sum() * p.size) for p in peeled]
-    entries = sum(p.size * len(p.rows) for p in peeled)
-    leaves = sum(p.n_levels * p.size**2 for p in peeled)
+            targets[j] = parent_targets(entries[i], entries[j], link.second, core.size)
+            values[j] = np.ascontiguousarray(link.values.transpose(0, 2, 1))
+        q, K = shapes[g]
+        peeled.append(PeeledBlock(g, q, K, parents, entries[i].indptr, entries[i].rows, targets, i > 0))
+        parent_values.append(values)
+    matrix_flops, matrix_bytes = (0.0, 0.0) if core.matrix is None else (core.matrix.flops, core.matrix.bytes)
+    pairs = sum(float((np.diff(p.indptr).astype(float) ** 2).sum() * p.size) for p in peeled)
+    numbers = sum(4 * p.n_levels * p.size**2 + 2 * len(p.rows) * p.size for p in peeled)
     plan = Plan(
         peeled=tuple(peeled),
         core=core,
         groups=groups,
-        flops=sum(pairs) + (0.0 if matrix is None else matrix.shape.flops),
-        bytes=8.0 * (3 * leaves + 2 * entries) + (0.0 if matrix is None else matrix.shape.bytes),
-        shapes=tuple((q, K) for q, K in shape_of),
+        flops=pairs + matrix_flops,
+        bytes=8.0 * (numbers + _vector_numbers(shapes, products.p)) + matrix_bytes,
+        shapes=tuple(shapes),
     )
-    values = Values(products.diagonal, tuple(values_parents), tuple(values_entries), core_pairs)
-    return plan, values
-
-
-def _leaf_entries(
-    products: CrossProducts, g: int, core_blocks: list[int], offsets: dict[int, int]
-) -> tuple[Index, Index, dict[int, Index], Float]:
-    """Entries of a peeled factor: leaf, core row, first entries by core factor, and values (m, K)."""
-    K = products.diagonal[g].shape[1]
-    leaves, rows, values, owners = [], [], [], []
-    for h in core_blocks:
-        link = oriented(products, g, h)
-        K_h = link.values.shape[2]
-        first_row = offsets[h] + link.second.astype(np.int64) * K_h
-        leaves.append(np.repeat(link.first, K_h))
-        rows.append((first_row[:, None] + np.arange(K_h)).ravel())
-        values.append(link.values.transpose(0, 2, 1).reshape(-1, K))
-        owners.append(np.repeat(h, len(link.first) * K_h))
-    if not core_blocks:
-        empty = np.zeros(0, dtype=np.int32)
-        return empty, empty, {}, np.zeros((0, K))
-    leaf, row, owner = np.concatenate(leaves), np.concatenate(rows), np.concatenate(owners)
-    order = np.lexsort((row, leaf)) if len(core_blocks) > 1 else np.arange(len(leaf))
-    segments = {}
-    for h in core_blocks:
-        K_h = products.diagonal[h].shape[1]
-        segments[h] = np.flatnonzero(owner[order] == h)[::K_h].astype(np.int32)
-    return (
-        leaf[order].astype(np.int32),
-        row[order].astype(np.int32),
-        segments,
-        np.ascontiguousarray(np.concatenate(values)[order]),
+    if plan.bytes > memory_limit:
+        raise MemoryLimitError(
+            f"one evaluation of this model needs about {plan.bytes:.3g} bytes ({plan.bytes / 2**30:.1f} GiB), "
+            f"{matrix_bytes:.3g} of them for the core and the rest for {plan.q - core.size} random effects outside "
+            f"it, and the limit is {memory_limit:.3g} bytes. Use fewer levels or fewer columns a level, or raise the "
+            "limit with control={'memory_limit': bytes}."
+        )
+    on_entries = tuple(
+        entry_values(pattern, place, shapes[g][1])
+        for pattern, place, g in zip(patterns, entries, peeled_blocks, strict=True)
     )
+    return plan, Values(products.diagonal, tuple(parent_values), on_entries, core_pairs)
 
 
-def _core_positions(
+def _vector_numbers(shapes: list[tuple[int, int]], p: int) -> float:
+    """Numbers in the vectors of random effects that wait together while the derivatives are computed.
+
+    A solution has p + 1 right-hand sides and about four vectors, the scores take three for each fixed effect, and the
+    average information four for each entry of a covariance matrix.
+    """
+    entries = sum(size * (size + 1) // 2 for _, size in shapes)
+    return sum(levels * size for levels, size in shapes) * (p + 5.0 + max(3 * p, 4 * entries))
+
+
+def _make_core(
     core_blocks: list[int],
     core_pairs: dict[tuple[int, int], Coupling],
-    offsets: dict[int, int],
-    shape_of: list[tuple[int, int]],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of the core's own entries: diagonal blocks (lower triangles), then pairs of factors."""
-    rows, columns = [], []
-    for h in core_blocks:
-        q, K = shape_of[h]
-        first = offsets[h] + K * np.arange(q)
-        a, b = np.tril_indices(K)
-        rows.append((first[:, None] + a).ravel())
-        columns.append((first[:, None] + b).ravel())
-    for (g, h), link in core_pairs.items():
-        K_g, K_h = link.values.shape[1:]
-        column = offsets[g] + link.first.astype(np.int64)[:, None, None] * K_g + np.arange(K_g)[None, :, None]
-        row = offsets[h] + link.second.astype(np.int64)[:, None, None] * K_h + np.arange(K_h)[None, None, :]
-        rows.append(np.broadcast_to(row, link.values.shape).ravel())
-        columns.append(np.broadcast_to(column, link.values.shape).ravel())
-    if not rows:
-        empty = np.zeros(0, dtype=np.int64)
-        return empty, empty
-    return np.concatenate(rows), np.concatenate(columns)
+    shapes: list[tuple[int, int]],
+    patterns: list[LeafPattern],
+    memory_limit: float,
+) -> Core:
+    """Choose the core's representation and number its rows."""
+    offsets = dict(zip(core_blocks, np.cumsum([0] + [shapes[h][0] for h in core_blocks]).tolist(), strict=False))
+    sizes = np.concatenate([np.zeros(0, np.int32)] + [np.full(*shapes[h], dtype=np.int32) for h in core_blocks])
+    links = [(offsets[g] + link.first, offsets[h] + link.second) for (g, h), link in core_pairs.items()]
+    first, second = (np.concatenate([np.zeros(0, np.int32)] + [pair[i] for pair in links]) for i in range(2))
+    cliques = tuple((pattern.indptr, pattern.nodes) for pattern in patterns)
+    matrix = choose_core(CoreGraph(sizes, first.astype(np.int32), second.astype(np.int32), cliques), memory_limit)
+    if matrix is None:
+        none = np.zeros(0, dtype=np.int32)
+        return Core((), {}, none, none, np.zeros(0, dtype=np.int64), None)
+    first_row = {h: matrix.first_row[offsets[h] : offsets[h] + shapes[h][0]] for h in core_blocks}
+    level_start, owner = np.empty((2, matrix.n_rows), dtype=np.int32)
+    for position, h in enumerate(core_blocks):
+        for a in range(shapes[h][1]):
+            level_start[first_row[h] + a] = first_row[h]
+            owner[first_row[h] + a] = position
+    rows, columns = core_positions(core_blocks, core_pairs, first_row, shapes)
+    return Core(tuple(core_blocks), first_row, level_start, owner, matrix.locate(rows, columns), matrix)
 
 
 def core_values(plan: Plan, values: Values, templates: list[Float]) -> Float:
-    """ΛᵀZᵀWZΛ + I on the core's own entries, in the order in which the core was given them.
+    """ΛᵀZᵀWZΛ + I on the core's own entries, in the order of `Core.places`.
 
     Parameters
     ----------
     templates : list of (K, K) arrays
         λ of every factor.
     """
-    from_blocks = []
+    from_blocks = [np.zeros(0)]
     for h in plan.core.blocks:
-        lam = templates[h]
-        a, b = np.tril_indices(len(lam))
-        scaled = lam.T @ values.diagonal[h] @ lam + np.eye(len(lam))
+        a, b = np.tril_indices(len(templates[h]))
+        scaled = transformed(templates[h], values.diagonal[h], templates[h], 1.0)
         from_blocks.append(scaled[:, a, b].ravel())
     for (g, h), link in values.core_pairs.items():
-        from_blocks.append((templates[g].T @ link.values @ templates[h]).ravel())
-    return np.concatenate(from_blocks) if from_blocks else np.zeros(0)
+        from_blocks.append(transformed(templates[g], link.values, templates[h]).ravel())
+    return np.concatenate(from_blocks)
 
 
-def scaled_entries(part: PeeledBlock, values: Float, templates: list[Float]) -> Float:
+def transformed(left: Float, blocks: Float, right: Float, shift: float = 0.0) -> Float:
+    """leftᵀ B right + shift I for every block B, (m, K_left, K_right)."""
+    out = np.empty_like(blocks)
+    kernels.transform_blocks(np.ascontiguousarray(left), blocks, np.ascontiguousarray(right), shift, out)
+    return out
+
+
+def scaled_entries(plan: Plan, part: PeeledBlock, values: Float, templates: list[Float]) -> Float:
     """Couplings of leaves to the core in M: Λ_coreᵀ A λ on the entries, (m, K)."""
-    scaled = values * templates[part.block] if part.size == 1 else values @ templates[part.block]
-    for h, first in part.segments.items():
-        lam = templates[h]
-        if lam.size == 1:
-            scaled[first] *= lam[0, 0]
-        else:
-            where = first[:, None] + np.arange(len(lam))
-            scaled[where] = lam.T @ scaled[where]
-    return scaled
+    core = plan.core
+    sizes = np.array([len(templates[h]) for h in core.blocks], dtype=np.int32)
+    padded = np.zeros((len(sizes), sizes.max(initial=1), sizes.max(initial=1)))
+    for position, h in enumerate(core.blocks):
+        padded[position, : sizes[position], : sizes[position]] = templates[h]
+    out = np.empty_like(values)
+    own = np.ascontiguousarray(templates[part.block])
+    kernels.scale_entries(values, part.rows, core.level_start, core.owner, sizes, padded, own, out)
+    return out

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmmsparse.errors import FormulaError
-from lmmsparse.formula.compat import tokens
 from lmmsparse.formula.expressions import expression_names, plain_name, quoted, readable_by_python, to_python
 from lmmsparse.formula.pointing import locate, suggestion
+from lmmsparse.formula.tokens import tokens
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,8 @@ def frame_of(data: dict[str, Any], text: str) -> ModelFrame:
 def test_order_and_labels_of_levels(values: Any, levels: list[str]) -> None:
     column = column_of("g", values)
     codes, found = encode("g", column)
-    assert found.tolist() == levels
-    assert codes.dtype == np.int32
+    assert found.index.tolist() == levels
+    assert codes.dtype == np.int8
     assert codes.min() >= 0 and codes.max() < len(levels)
     assert len(np.unique(codes)) == len(levels)
     again = pd.Series(values).groupby(codes).nunique()

@@ -55,7 +55,7 @@ def test_every_library_gives_the_same_frame(library: str) -> None:
     np.testing.assert_array_equal(frame.X[:, 2], [value == "b" for value in DATA["f"]])
     assert frame.groupings["g"].levels.tolist() == ["s0", "s1", "s2", "s3", "s4"]
     np.testing.assert_array_equal(frame.groupings["g"].codes, np.arange(N) % 5)
-    assert frame.groupings["g"].codes.dtype == np.int32
+    assert frame.groupings["g"].codes.dtype == np.int8
     assert isinstance(frame.index, pd.RangeIndex)
 
 

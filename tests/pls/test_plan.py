@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise, permutations
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -10,10 +10,9 @@ from hypothesis import given
 from numpy.testing import assert_array_equal
 
 from lmmsparse.crossproducts import CrossProducts
-from lmmsparse.pls.cores import SparseCore
-from lmmsparse.pls.plan import Plan, elimination_order, make_plan, oriented
+from lmmsparse.pls.plan import Plan, elimination_order, make_plan
 from tests.designs import Case, cases, generated, grouping, make_case, make_term, needs_cholmod, sparse_cores
-from tests.pls.test_ordering import eliminated, pattern_of
+from tests.kernels.dense_twins import owners
 
 
 def peeled_names(plan: Plan) -> list[str]:
@@ -104,57 +103,63 @@ def blocks_pattern(products: CrossProducts, order: list[int]) -> tuple[np.ndarra
     return S, starts
 
 
-@needs_cholmod
+def eliminated(S: np.ndarray) -> np.ndarray:
+    """Pattern of the Cholesky factor of a matrix with pattern S, by elimination."""
+    L = np.tril(S)
+    for j in range(len(L)):
+        below = np.flatnonzero(L[j + 1 :, j]) + j + 1
+        L[np.ix_(below, below)] |= np.tril(np.ones((len(below), len(below)), dtype=bool))
+    return L
+
+
 @generated
 @given(cases())
 def test_no_fill_is_missed(case: Case) -> None:
-    with sparse_cores():
-        objective = case.objective()
+    objective = case.objective()
     products, plan = objective.working.products, objective.plan
     peeled, core = elimination_order(products)
     S, starts = blocks_pattern(products, peeled + core)
     L = eliminated(S)
     first = plan.q - plan.core.size
+    # the core's rows in the order of its factors
+    in_plan = np.concatenate([np.zeros(0, int), *(plan.core.rows(h, plan.shapes[h][1]) for h in plan.core.blocks)])
     for part in plan.peeled:
         rows = np.arange(starts[part.block], starts[part.block] + part.n_levels * part.size)
         inside = np.kron(np.eye(part.n_levels), np.ones((part.size, part.size))).astype(bool)
         assert not (L[np.ix_(rows, rows)] & ~inside).any(), "the leaves are coupled to each other"
         held = np.zeros((plan.core.size, part.n_levels), dtype=bool)
-        held[part.rows, part.leaf] = True
-        assert_array_equal(np.repeat(held, part.size, axis=1), L[first:][:, rows])
+        leaf = owners(part.indptr)
+        held[part.rows, leaf] = True
+        assert_array_equal(np.repeat(held[in_plan], part.size, axis=1), L[first:][:, rows])
+        assert (np.diff(part.rows)[np.diff(leaf) == 0] > 0).all(), "rows increase within a leaf"
         for j, parent in part.parents.items():
             other = plan.peeled[j]
             coupled = np.zeros((other.n_levels, part.n_levels), dtype=bool)
             coupled[parent, np.arange(part.n_levels)] = True
             below = L[starts[other.block] : starts[other.block] + other.n_levels * other.size][:, rows]
             assert_array_equal(np.kron(coupled, np.ones((other.size, part.size))).astype(bool), below)
-            assert_array_equal(other.leaf[part.targets[j]], parent[part.leaf])
+            assert_array_equal(owners(other.indptr)[part.targets[j]], parent[leaf])
             assert_array_equal(other.rows[part.targets[j]], part.rows)
-    matrix = plan.core.matrix
-    if matrix is None:
-        assert plan.core.size == 0
-        return
-    assert isinstance(matrix, SparseCore)
-    filled = S[first:, first:].copy()
-    for part in plan.peeled:
-        for start, end in pairwise(part.indptr):
-            filled[np.ix_(part.rows[start:end], part.rows[start:end])] = True
-    assert_array_equal(matrix.pattern.toarray() != 0, np.tril(filled))
-    order = matrix.cholesky.permutation
-    assert matrix.shape.factor_entries == eliminated(filled[np.ix_(order, order)]).sum()
-    covered = pattern_of(matrix.nodes, plan.core.size)
-    assert not (eliminated(filled[np.ix_(order, order)]) & ~covered).any()
 
 
-def test_oriented_turns_a_coupling_round() -> None:
-    products = make_case("crossed", [[(2, True)], [(1, True)]]).objective().working.products
-    stored, turned = oriented(products, 0, 1), oriented(products, 1, 0)
-    assert stored is products.coupling[0, 1]
-    assert_array_equal(np.lexsort((turned.second, turned.first)), np.arange(len(turned.first)))
-    there = {(i, j): block for i, j, block in zip(stored.first, stored.second, stored.values, strict=True)}
-    for j, i, block in zip(turned.first, turned.second, turned.values, strict=True):
-        assert_array_equal(block, there.pop((i, j)).T)
-    assert not there
+@needs_cholmod
+@generated
+@given(cases())
+def test_the_core_has_all_its_rows_once(case: Case) -> None:
+    """Levels are blocks of adjacent rows, in any order; entries of the core go to places of their own."""
+    for plan in (case.objective().plan, sparse_plan(case)):
+        core = plan.core
+        rows = [core.rows(h, plan.shapes[h][1]) for h in core.blocks]
+        assert_array_equal(np.sort(np.concatenate([np.zeros(0, int), *rows])), np.arange(core.size))
+        for position, (h, of_factor) in enumerate(zip(core.blocks, rows, strict=True)):
+            assert_array_equal(core.owner[of_factor], position)
+            assert_array_equal(core.level_start[of_factor], np.repeat(core.first_row[h], plan.shapes[h][1]))
+        assert len(np.unique(core.places)) == len(core.places)
+
+
+def sparse_plan(case: Case) -> Plan:
+    with sparse_cores():
+        return case.objective().plan
 
 
 def test_the_plan_tells_what_it_will_do() -> None:

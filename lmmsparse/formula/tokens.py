@@ -1,9 +1,6 @@
-"""The tokenizer of formulaic, behind tokens of our own.
+"""The pieces of a formula: names, numbers, calls with their arguments, operators, each with its exact place.
 
-Nothing else in this package touches formulaic.  Its tokenizer groups a call with its arguments, keeps quoted
-names together and joins neighbouring operator characters; here the operators are separated again, every
-token gets its exact place, and a blank between a function and its parenthesis (``log (x)``, fine in R) is
-closed.
+A blank between a function and its parenthesis (``log (x)``, fine in R) is closed.
 """
 
 from __future__ import annotations
@@ -11,15 +8,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from formulaic.errors import FormulaSyntaxError
-from formulaic.parser.algos.tokenize import tokenize
-
 from lmmsparse.errors import FormulaError
 from lmmsparse.formula.pointing import pointed
 from lmmsparse.formula.scan import blank_literals
 
-OPERATOR = re.compile(r"%[^%]*%|\|\||\*\*|\S")
-KINDS = {"name": "name", "python": "call", "value": "number", "context": "bracket"}
+# A number is not the beginning of a word; a word may begin with one.
+PIECE = re.compile(
+    r"(?P<blank>\s+)|(?P<operator>%[^%]*%|\|\||\*\*)|(?P<quoted>`[^`]*`)|(?P<text>\"[^\"]*\"|'[^']*')"
+    r"|(?P<number>[0-9.]+(?![\w.]))|(?P<name>[\w.]+)|(?P<bracket>[()\[\]])|(?P<brace>[{}])|(?P<sign>[^%])"
+)
+OPENERS, CLOSERS = "([{", ")]}"
 
 
 @dataclass(frozen=True)
@@ -59,32 +57,44 @@ def tokens(text: str, start: int = 0) -> list[Token]:
     """
     blanked = blank_literals(text)
     pieces: list[Token] = []
-    try:
-        for token in tokenize(" " * start + blanked[start:]):
-            if token.kind is None or token.source_start is None or token.source_end is None:
-                continue
-            pieces.extend(_translate(token.kind.value, text, blanked, token.source_start, token.source_end + 1))
-    except FormulaSyntaxError as error:
-        raise FormulaError(pointed("This formula cannot be split into terms.", text, None)) from error
+    place = start
+    while place < len(text):
+        found = PIECE.match(blanked, place)
+        if found is None:
+            raise FormulaError(pointed("This '%' has no partner; write %in% between grouping factors.", text, place))
+        kind, begin, place = str(found.lastgroup), place, found.end()
+        if kind == "brace":
+            raise FormulaError(
+                pointed("Braces have no meaning in a formula; write I(...) round arithmetic.", text, begin)
+            )
+        if kind == "name":
+            while place < len(text) and blanked[place] in "([":
+                kind, place = "call", _closing(blanked, place) + 1
+        if kind != "blank":
+            pieces.append(_token(kind, text, begin, place))
     return _joined_calls(pieces, text)
 
 
-def _translate(kind: str, text: str, blanked: str, start: int, end: int) -> list[Token]:
-    if blanked[start] == "%":
-        return [Token("operator", "".join(text[start : end + 1].split()), start, end + 1)]
-    if kind == "operator":
-        found = OPERATOR.finditer(blanked, start, end)
-        return [Token("operator", piece.group(), piece.start(), piece.end()) for piece in found]
-    if blanked[start] == "`":
-        return [Token("name", text[start + 1 : end], start, end + 1)]
-    if blanked[start] == "{":
-        message = "Braces have no meaning in a formula; write I(...) round arithmetic."
-        raise FormulaError(pointed(message, text, start))
-    if text[start:end] == ".":
-        return [Token("dot", ".", start, end)]
-    if blanked[start] in "\"'":
-        return [Token("text", text[start:end], start, end)]
-    return [Token(KINDS[kind], text[start:end], start, end)]
+def _token(kind: str, text: str, start: int, end: int) -> Token:
+    piece = text[start:end]
+    if kind == "quoted":
+        return Token("name", piece[1:-1], start, end)
+    if kind in ("sign", "operator"):
+        return Token("operator", "".join(piece.split()), start, end)
+    return Token("dot" if piece == "." else kind, piece, start, end)
+
+
+def _closing(blanked: str, opener: int) -> int:
+    """Where the bracket that opens here is closed; that it is was checked before."""
+    depth = 0
+    for i in range(opener, len(blanked)):
+        if blanked[i] in OPENERS:
+            depth += 1
+        elif blanked[i] in CLOSERS:
+            depth -= 1
+            if depth == 0:
+                return i
+    raise AssertionError("brackets were checked before")
 
 
 def _joined_calls(pieces: list[Token], text: str) -> list[Token]:

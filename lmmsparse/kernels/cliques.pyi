@@ -1,0 +1,13 @@
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+Index = NDArray[np.int32]
+Pointer = NDArray[np.int64]
+
+def lists_by_node(indptr: Pointer, nodes: Index, starts: Pointer, cliques: Index) -> None: ...
+def count_union(indptr: Pointer, nodes: Index, starts: Pointer, cliques: Index, counts: Pointer, limit: int) -> int: ...
+def fill_union(
+    indptr: Pointer, nodes: Index, starts: Pointer, cliques: Index, cursor: Pointer, rows: Index
+) -> None: ...
+def union_reaches(indptr: Pointer, nodes: Index, clique_order: Pointer, sizes: Index, entries: float) -> bool: ...

@@ -1,0 +1,165 @@
+"""Where the numbers of the cross-products go in the layout of a plan: array-only functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from lmmsparse.crossproducts import Coupling, CrossProducts
+
+Float = NDArray[np.float64]
+Index = NDArray[np.int32]
+Pointer = NDArray[np.int64]
+Shapes = list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class LeafPattern:
+    """Couplings of a peeled factor to the levels of the core, by leaf, with their values.
+
+    Attributes
+    ----------
+    indptr : (q + 1,) array
+        First pair of each leaf.
+    nodes : (pairs,) array
+        Level of the core of each pair, counted over all core factors.
+    order : (pairs,) array or None
+        Position of each pair in the couplings of the core factors one after another; None when it is that order.
+    links : tuple of Coupling
+        Those couplings, the peeled factor first.
+    blocks, offsets : tuples of int
+        The core factors, and the node of the first level of each.
+    """
+
+    indptr: Pointer
+    nodes: Index
+    order: Pointer | None
+    links: tuple[Coupling, ...]
+    blocks: tuple[int, ...]
+    offsets: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SortedEntries:
+    """Entries of a peeled factor in core rows, sorted by leaf and row.
+
+    Attributes
+    ----------
+    indptr : (q + 1,) array
+    rows : (m,) array
+    starts : tuple of arrays
+        For each core factor, the first entry of each of its pairs; the K_h rows of a level are adjacent entries.
+    """
+
+    indptr: Pointer
+    rows: Index
+    starts: tuple[Pointer, ...]
+
+
+def oriented(products: CrossProducts, g: int, h: int) -> Coupling:
+    """Coupling of factors g and h with g first, whichever way it is stored."""
+    if g < h:
+        return products.coupling[g, h]
+    stored = products.coupling[h, g]
+    order = np.lexsort((stored.first, stored.second))
+    values = np.ascontiguousarray(stored.values[order].transpose(0, 2, 1))
+    return Coupling(stored.second[order], stored.first[order], values)
+
+
+def leaf_pattern(products: CrossProducts, g: int, core_blocks: list[int]) -> LeafPattern:
+    """Which levels of the core each level of a peeled factor is coupled to."""
+    q = len(products.diagonal[g])
+    links = tuple(oriented(products, g, h) for h in core_blocks)
+    levels = [len(products.diagonal[h]) for h in core_blocks]
+    offsets = tuple(int(o) for o in np.cumsum([0, *levels])[:-1])
+    leaf = np.concatenate([np.zeros(0, np.int32), *(link.first for link in links)])
+    nodes = np.concatenate(
+        [np.zeros(0, np.int32), *(link.second + o for link, o in zip(links, offsets, strict=True))]
+    ).astype(np.int32)
+    order = None
+    if len(links) > 1:
+        order = np.argsort(leaf, kind="stable")
+        nodes = nodes[order]
+    return LeafPattern(pointer(leaf, q), nodes, order, links, tuple(core_blocks), offsets)
+
+
+def pointer(index: Index, size: int) -> Pointer:
+    """First position of each value 0 … size−1 in a sorted index, and its length at the end."""
+    return np.concatenate([[0], np.cumsum(np.bincount(index, minlength=size))]).astype(np.int64)
+
+
+def sort_entries(pattern: LeafPattern, first_row: dict[int, Pointer], n_rows: int, shapes: Shapes) -> SortedEntries:
+    """Number the pairs of a pattern by core rows, and sort them by leaf and row.
+
+    Parameters
+    ----------
+    first_row : dict
+        Core factor → first core row of each of its levels.
+    """
+    if not pattern.blocks:
+        return SortedEntries(pattern.indptr, np.zeros(0, np.int32), ())
+    rows_of_node = np.concatenate([first_row[h] for h in pattern.blocks])
+    sizes = np.concatenate([np.full(*shapes[h], dtype=np.int64) for h in pattern.blocks])
+    # two transpositions of a compressed matrix sort every leaf by row, in time proportional to the pairs
+    pairs = np.arange(len(pattern.nodes), dtype=np.int32)
+    leaves = csr_array((pairs, rows_of_node[pattern.nodes], pattern.indptr), shape=(len(pattern.indptr) - 1, n_rows))
+    by_row = leaves.tocsc().tocsr()
+    order = by_row.data
+    counts = sizes[pattern.nodes[order]]
+    start = np.cumsum(counts) - counts
+    total = int(counts.sum())
+    rows = by_row.indices
+    if total > len(order):
+        rows = np.repeat(rows, counts) + (np.arange(total) - np.repeat(start, counts))
+    place = np.empty(len(order), dtype=np.int64)  # first entry of each pair, in the order of the links
+    place[order if pattern.order is None else pattern.order[order]] = start
+    edges = np.cumsum([len(link.first) for link in pattern.links])[:-1]
+    ends = np.concatenate([[0], np.cumsum(counts)])[pattern.indptr]
+    return SortedEntries(ends.astype(np.int64), rows.astype(np.int32), tuple(np.split(place, edges)))
+
+
+def entry_values(pattern: LeafPattern, entries: SortedEntries, K: int) -> Float:
+    """Values of A on the entries, (m, K)."""
+    values = np.empty((len(entries.rows), K))
+    for link, start in zip(pattern.links, entries.starts, strict=True):
+        for a in range(link.values.shape[2]):
+            values[start + a] = link.values[:, :, a]
+    return values
+
+
+def parent_targets(part: SortedEntries, other: SortedEntries, parent: Index, n_rows: int) -> Index:
+    """Entry of each leaf's parent at the row of each of the leaf's entries, (m,).
+
+    Parameters
+    ----------
+    part, other : SortedEntries
+        Those of a factor, and of a later one in which it is nested.
+    parent : (q,) array
+    """
+    keys = np.repeat(np.arange(len(other.indptr) - 1), np.diff(other.indptr)) * n_rows + other.rows
+    wanted = np.repeat(parent.astype(np.int64), np.diff(part.indptr)) * n_rows + part.rows
+    return np.searchsorted(keys, wanted).astype(np.int32)
+
+
+def core_positions(
+    core_blocks: list[int],
+    core_pairs: dict[tuple[int, int], Coupling],
+    first_row: dict[int, Pointer],
+    shapes: Shapes,
+) -> tuple[Pointer, Pointer]:
+    """Rows and columns of the core's own entries in its lower triangle: diagonal blocks, then pairs of factors."""
+    rows, columns = [], []
+    for h in core_blocks:
+        a, b = np.tril_indices(shapes[h][1])
+        rows.append((first_row[h][:, None] + a).ravel())
+        columns.append((first_row[h][:, None] + b).ravel())
+    for (g, h), link in core_pairs.items():
+        _, K_g, K_h = link.values.shape
+        one = first_row[g][link.first][:, None, None] + np.arange(K_g)[None, :, None]
+        other = first_row[h][link.second][:, None, None] + np.arange(K_h)[None, None, :]
+        rows.append(np.maximum(one, other).ravel())
+        columns.append(np.minimum(one, other).ravel())
+    return np.concatenate(rows), np.concatenate(columns)
