@@ -7,7 +7,7 @@ one, the core, lie on a line or on a square, and a peeled level is coupled to so
 and then to any other.  One evaluation is timed in both representations: factorization, inverse, and the entries of
 the inverse that the gradient needs.  The last lines say from which size on the sparse core wins at all, and up to
 which fill (entries of the factor over the dense triangle): the measurements behind SMALL_CORE and DENSE_FILL in
-`lmmsparse.pls.symbolic`.
+`lmmsparse.pls.choose`.
 """
 
 from __future__ import annotations
@@ -19,19 +19,22 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csc_array
 
-from lmmsparse.pls.cores import DenseCore, SparseCore, sparse_core
-from lmmsparse.pls.symbolic import dense_shape
+from lmmsparse.pls.couplings import Couplings
+from lmmsparse.pls.dense import DenseCore, dense_core
+from lmmsparse.pls.graph import CoreGraph
+from lmmsparse.pls.sparse import SparseCore, sparse_core
 
 Float = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 SIZES = (100, 200, 400, 800, 1600, 3200)
 # Share of couplings that reach beyond the neighbourhood: mobility fills the factor.
-FAR_SHARES = (0.0, 0.01, 0.03, 0.1, 0.3)
+FAR_SHARES = (0.0, 0.01, 0.03, 0.1, 0.2, 0.4, 1.0)
 COUPLINGS = (3, 8)
 PEELED_PER_CORE = 2
+# Rows of a level of the core.
+ROWS = 1
 
 
 @dataclass(frozen=True)
@@ -40,19 +43,17 @@ class CoreDesign:
 
     Attributes
     ----------
-    size : int
-        Rows of the core.
+    graph : CoreGraph
     label : str
-    w : csc_array
-        Scaled couplings (size, peeled levels).
-    own : (size,) array
-        Diagonal of the core before the peeled levels are eliminated.
     """
 
-    size: int
+    graph: CoreGraph
     label: str
-    w: csc_array
-    own: Float
+
+    @property
+    def size(self) -> int:
+        """Rows of the core."""
+        return self.graph.n_rows
 
 
 @dataclass(frozen=True)
@@ -92,13 +93,10 @@ def make_design(size: int, places: str, couplings: int, far_share: float) -> Cor
         far = rng.random(len(chosen)) < far_share
         columns.append(np.unique(np.where(far, rng.integers(0, size, len(chosen)), chosen)))
     indptr = np.concatenate([[0], np.cumsum([len(column) for column in columns])])
-    indices = np.concatenate(columns)
-    # one row each, unit variances: l² = couplings + 1
-    data = np.repeat(1.0 / np.sqrt(np.diff(indptr) + 1.0), np.diff(indptr))
-    w = csc_array((data, indices.astype(np.int32), indptr.astype(np.int32)), shape=(size, len(columns)))
-    own = (1 + np.bincount(indices, minlength=size)).astype(float)
+    none = np.zeros(0, dtype=np.int32)
+    cliques = (indptr.astype(np.int64), np.concatenate(columns).astype(np.int32))
     label = f"{places}, {couplings} couplings, {100 * far_share:g} % far"
-    return CoreDesign(size, label, w, own)
+    return CoreDesign(CoreGraph(np.full(size, ROWS, dtype=np.int32), none, none, (cliques,)), label)
 
 
 def designs(sizes: tuple[int, ...]) -> Iterator[CoreDesign]:
@@ -110,14 +108,27 @@ def designs(sizes: tuple[int, ...]) -> Iterator[CoreDesign]:
                     yield make_design(size, places, couplings, far_share)
 
 
+def numbers(core: DenseCore | SparseCore, design: CoreDesign) -> tuple[Float, Index, Couplings]:
+    """Diagonal of the core and couplings for unit variances, in the rows of a core."""
+    indptr, nodes = design.graph.cliques[0]
+    leaf = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr) * ROWS)
+    rows = (core.first_row[nodes][:, None] + np.arange(ROWS)).ravel()
+    rows = rows[np.lexsort((rows, leaf))]
+    w = np.repeat(1.0 / np.sqrt(np.diff(indptr) * ROWS + 1.0), np.diff(indptr) * ROWS)[:, None]
+    diagonal = np.arange(core.n_rows)
+    own = 1.0 + np.bincount(rows, minlength=core.n_rows)
+    return own, core.locate(diagonal, diagonal), Couplings(indptr * ROWS, rows.astype(np.int32), w)
+
+
 def best_seconds(core: DenseCore | SparseCore, design: CoreDesign, repeats: int) -> float:
     """Shortest time of one factorization with the parts of its inverse that the gradient needs."""
-    diagonal = np.arange(design.size)
+    own, places, couplings = numbers(core, design)
+    diagonal = np.arange(core.n_rows)
     times = []
     for _ in range(repeats):
         began = time.perf_counter()
-        inverse = core.factorize(design.own, [design.w]).inverse()
-        inverse.times(design.w)
+        inverse = core.factorize(own, places, [couplings]).inverse()
+        inverse.quadratic(couplings)
         inverse.at(diagonal, diagonal)
         times.append(time.perf_counter() - began)
     return min(times)
@@ -125,11 +136,9 @@ def best_seconds(core: DenseCore | SparseCore, design: CoreDesign, repeats: int)
 
 def measure(design: CoreDesign, repeats: int) -> Timing:
     """Both representations of one design."""
-    size, diagonal = design.size, np.arange(design.size)
-    dense = DenseCore(size, diagonal, diagonal, dense_shape(size))
-    sparse = sparse_core(size, diagonal, diagonal, [(design.w.indptr, design.w.indices)], np.inf)
+    dense, sparse = dense_core(design.graph), sparse_core(design.graph)
     assert isinstance(sparse, SparseCore)  # there is no limit
-    fill = sparse.shape.factor_entries / dense.shape.factor_entries
+    fill = sparse.factor_entries / dense.factor_entries
     return Timing(design, fill, best_seconds(dense, design, repeats), best_seconds(sparse, design, repeats))
 
 

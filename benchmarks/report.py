@@ -1,61 +1,42 @@
-"""Measurements as a table, and what breaks a bound."""
+"""Records as text."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from benchmarks.measurement import Measurement
-from benchmarks.models import Bounds
-
-HEADER = ("model", "program", "seconds", "first", "evaluations", "MB", "criterion", "time ratio", "memory ratio")
+from benchmarks.records import Record
 
 
-def table(results: Mapping[tuple[str, str], Measurement], reference: str) -> str:
-    """One row for each model and program; ratios are those of a program to the reference.
-
-    Parameters
-    ----------
-    results : mapping of (model, program) to Measurement
-    reference : str
-        Program whose ratios are 1.
-    """
-    rows = [HEADER]
-    for (model, program), measured in results.items():
-        base = results.get((model, reference))
-        ratios = ("", "")
-        if base is not None:
-            time_ratio = measured.median_seconds / base.median_seconds
-            ratios = (f"{time_ratio:.2f}", f"{measured.bytes / max(base.bytes, 1.0):.2f}")
-        rows.append(
-            (
-                model,
-                program,
-                f"{measured.median_seconds:.4f}",
-                f"{measured.first_seconds:.4f}",
-                str(measured.evaluations),
-                f"{measured.bytes / 1e6:.1f}",
-                f"{measured.criterion:.6f}",
-                *ratios,
-            )
-        )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADER))]
-    return "\n".join("  ".join(_aligned(row, widths)).rstrip() for row in rows)
+def seconds_text(seconds: float) -> str:
+    """Seconds with three digits, in milliseconds below a tenth."""
+    return f"{_three(1e3 * seconds)} ms" if seconds < 0.1 else f"{_three(seconds)} s"
 
 
-def _aligned(row: tuple[str, ...], widths: list[int]) -> list[str]:
-    return [
-        cell.ljust(width) if i < 2 else cell.rjust(width)
-        for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
+def megabytes(size: float) -> str:
+    """Bytes as MB, or as GB from ten of them on."""
+    return f"{_three(size / 1e9)} GB" if size >= 1e10 else f"{_three(size / 1e6)} MB"
 
 
-def broken_bounds(model: str, measured: Measurement, bounds: Bounds) -> list[str]:
-    """A sentence for each bound that a measurement breaks."""
-    broken = []
-    if bounds.seconds is not None and measured.median_seconds > bounds.seconds:
-        broken.append(f"{model} takes {measured.median_seconds:.4f} s; the bound is {bounds.seconds:g} s")
-    if bounds.bytes is not None and not measured.bytes <= bounds.bytes:
-        broken.append(
-            f"{model} takes {measured.bytes / 1e6:.0f} MB above its data; the bound is {bounds.bytes / 1e6:.0f} MB"
-        )
-    return broken
+def _three(value: float) -> str:
+    """Three digits, and never an exponent."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}".rstrip(".")
+
+
+def line(record: Record) -> str:
+    """One record on one line."""
+    head = f"{record.model:<20} {record.peer:<11}"
+    if record.status != "ok" or record.median_seconds is None or record.first_seconds is None:
+        return f"{head} {record.status}: {record.reason}"
+    memory = "" if record.bytes is None else megabytes(record.bytes)
+    evaluations = "" if record.evaluations is None else f"{record.evaluations} evaluations"
+    criterion = "" if record.criterion is None else f"{record.kind} {record.criterion:.6f}"
+    return (
+        f"{head} {seconds_text(record.median_seconds):>8}  first {seconds_text(record.first_seconds):>8}  "
+        f"{len(record.seconds):>3} more  {memory:>8}  {evaluations:>15}  {criterion}  {record.note}"
+    ).rstrip()
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose first column is text and whose others are figures."""
+    lines = [header, ["---", *["--:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |" for cells in lines)

@@ -1,44 +1,12 @@
-"""What is recorded of the fits of one process, and how its peak memory is read."""
+"""Peak memory of this process. Runs in every program's own environment: the standard library alone."""
 
 from __future__ import annotations
 
 import resource
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """Fits of one model by one program, in a process of their own.
-
-    Attributes
-    ----------
-    first_seconds : float
-        The first fit, which also loads and compiles what is loaded late.
-    seconds : tuple of float
-        The fits after it.
-    bytes : float
-        Peak memory of the first fit above that of the process with its data loaded.
-    criterion : float
-        REML criterion or −2 log-likelihood.
-    evaluations : int
-        Evaluations of the objective.
-    """
-
-    first_seconds: float
-    seconds: tuple[float, ...]
-    bytes: float
-    criterion: float
-    evaluations: int
-
-    @property
-    def median_seconds(self) -> float:
-        """Median of the fits after the first."""
-        return median(self.seconds)
 
 
 def _status(field: str) -> float:
