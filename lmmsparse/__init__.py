@@ -12,6 +12,9 @@ from lmmsparse.errors import LmmError, LmmWarning
 from lmmsparse.fitting import fit
 from lmmsparse.formula import parse_formula
 from lmmsparse.frame import build_model_frame
+from lmmsparse.inference import anova
+from lmmsparse.inference.boot import Bootstrap
+from lmmsparse.inference.profiles import Profile
 from lmmsparse.lmer import lmer
 from lmmsparse.model import LinearMixedModel
 from lmmsparse.objective import Objective, make_objective
@@ -20,11 +23,14 @@ from lmmsparse.terms import random_terms
 __version__ = "0.1.0"
 
 __all__ = [
+    "Bootstrap",
     "Control",
     "LinearMixedModel",
     "LmmError",
     "LmmWarning",
     "Objective",
+    "Profile",
+    "anova",
     "build_model_frame",
     "fit",
     "list_datasets",

@@ -73,3 +73,7 @@ class NoFixedEffectsWarning(LmmWarning):
 
 class MissingRowsWarning(LmmWarning):
     """A transform produced missing values, and those rows were dropped."""
+
+
+class NestingWarning(LmmWarning):
+    """A likelihood-ratio test between models neither of which contains the other."""

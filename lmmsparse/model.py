@@ -28,6 +28,11 @@ from lmmsparse.estimates import Estimates
 from lmmsparse.extract import Parts, extract
 from lmmsparse.fitting import OptInfo, fit, other_starts, warm_start
 from lmmsparse.frame import ModelFrame
+from lmmsparse.inference.coefficients import checked_ddf
+from lmmsparse.inference.profiling import Profiling
+from lmmsparse.inference.reporting import Reporting
+from lmmsparse.inference.resampling import Resampling
+from lmmsparse.inference.testing import Testing
 from lmmsparse.leverage import leverages
 from lmmsparse.objective import Objective
 from lmmsparse.predict import predict_new, predict_rows
@@ -44,7 +49,7 @@ RESIDUALS = ("response", "pearson", "scaled")
 
 
 @dataclass(frozen=True, repr=False)
-class LinearMixedModel:
+class LinearMixedModel(Testing, Reporting, Profiling, Resampling):
     """A linear mixed model fitted by `lmmsparse.lmer`.
 
     Attributes
@@ -91,11 +96,6 @@ class LinearMixedModel:
     def tvalues(self) -> pd.Series:
         """β̂ over its standard error."""
         return (self.fixef / self.bse).rename("statistic")
-
-    def vcov(self) -> pd.DataFrame:
-        """Covariance matrix of β̂, σ̂²(XᵀV⁻¹X)⁻¹."""
-        names = list(self.frame.fixed_names)
-        return pd.DataFrame(self.estimates.fixed_covariance.copy(), index=names, columns=names)
 
     @property
     def theta(self) -> Float:
@@ -251,12 +251,34 @@ class LinearMixedModel:
         """A part of the model by lme4's name: ``X``, ``Z``, ``theta``, ``u``, ``b``, ``Lambda``, ``RX``, ``cnms`` …."""
         return extract(name, Parts(self.frame, self.terms, self.objective, self.estimates))
 
-    def summary(self) -> Summary:
-        """The fit as lme4's ``summary`` prints it; ``print(m.summary())``."""
-        return summarize(self, self.call, notes(self.frame, self.optinfo))
+    def summary(self, ddf: str | None = "satterthwaite") -> Summary:
+        """The fit as lmerTest's ``summary`` prints it; ``print(m.summary())``.
+
+        Parameters
+        ----------
+        ddf : {"satterthwaite", "kenward-roger", None}
+            Degrees of freedom of the t tests; None for lme4's summary, without them.  Where they would take long
+            or cannot be had, the summary is without them and says so.
+
+        Raises
+        ------
+        ArgumentError
+            The method is unknown, or Kenward and Roger's is asked of an ML fit.
+
+        Examples
+        --------
+        >>> from lmmsparse import lmer, load_dataset
+        >>> m = lmer("Reaction ~ Days + (1 | Subject)", load_dataset("sleepstudy"))
+        >>> m.summary(ddf="kenward-roger").coefficients[["std_error", "df"]].round(2)
+                     std_error      df
+        (Intercept)       9.75   22.81
+        Days              0.80  161.00
+        """
+        method = checked_ddf(ddf, "summary", self.is_reml)
+        return summarize(self, self.call, notes(self.frame, self.optinfo), method)
 
     def __str__(self) -> str:
-        return self.summary().brief()
+        return self.summary(ddf=None).brief()
 
     def __repr__(self) -> str:
         kind = "REML criterion" if self.is_reml else "-2 log-likelihood"

@@ -12,6 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lmmsparse.call import Call
+from lmmsparse.errors import LmmError
+from lmmsparse.inference.coefficients import METHODS, fixed_tests
 from lmmsparse.rformat import (
     COEFFICIENT_DIGITS,
     LINE_WIDTH,
@@ -28,6 +30,8 @@ Float = NDArray[np.float64]
 
 #: With more fixed effects their correlations are not shown.
 MOST_CORRELATED = 12
+# Flops that degrees of freedom may take without being asked for: some ten seconds.
+AFFORDABLE = 3e11
 #: The words that tell a message about a singular fit.
 SINGULAR_FIT = "boundary (singular) fit"
 
@@ -67,6 +71,8 @@ class Summary:
         Those on a singular fit come last, all others under the heading ``fit warnings:``.
     ddf : str
         Method of the degrees of freedom, named when ``coefficients`` has them.
+    remark : str or None
+        Said below the fixed effects.
     """
 
     reml: bool
@@ -89,10 +95,11 @@ class Summary:
     subset: str | None = None
     messages: tuple[str, ...] = ()
     ddf: str = "Satterthwaite"
+    remark: str | None = None
 
     def __str__(self) -> str:
         lines = [
-            *_title_lines(self),
+            *_title_lines(self, tested="df" in self.coefficients),
             *_call_lines(self),
             "",
             *_criterion_lines(self, decimals=1),
@@ -122,7 +129,7 @@ class Summary:
         names = [str(name) for name in estimates.index]
         texts = format_numbers(estimates, COEFFICIENT_DIGITS)
         lines = [
-            *_title_lines(self),
+            *_title_lines(self, tested=False),
             *_call_lines(self),
             *_criterion_lines(self, decimals=4),
             "Random effects:",
@@ -135,8 +142,10 @@ class Summary:
         return "\n".join(lines)
 
 
-def summarize(model: Any, call: Call, messages: tuple[str, ...]) -> Summary:
+def summarize(model: Any, call: Call, messages: tuple[str, ...], ddf: str | None = None) -> Summary:
     """The summary of a fitted model.
+
+    Degrees of freedom that cannot be had, or only after a long time, are left out, and a remark says so.
 
     Parameters
     ----------
@@ -144,8 +153,10 @@ def summarize(model: Any, call: Call, messages: tuple[str, ...]) -> Summary:
     call : Call
         How it was fitted.
     messages : tuple of str
+    ddf : {"satterthwaite", "kenward-roger", None}
+        Degrees of freedom of the t tests.
     """
-    coefficients = pd.DataFrame({"estimate": model.fixef, "std_error": model.bse, "statistic": model.tvalues})
+    coefficients, remark = _coefficients(model, ddf)
     sd, correlation = model.bse.to_numpy(), None
     if len(sd) > 1:
         correlation = pd.DataFrame(model.vcov().to_numpy() / np.outer(sd, sd), model.bse.index, model.bse.index)
@@ -169,12 +180,36 @@ def summarize(model: Any, call: Call, messages: tuple[str, ...]) -> Summary:
         coefficients=coefficients,
         correlation=correlation,
         messages=messages,
+        ddf=METHODS[ddf or "satterthwaite"],
+        remark=remark,
     )
 
 
-def _title_lines(summary: Summary) -> list[str]:
+def _coefficients(model: Any, ddf: str | None) -> tuple[pd.DataFrame, str | None]:
+    """Table of the fixed effects, and why it has no degrees of freedom where they were wanted."""
+    plain = pd.DataFrame({"estimate": model.fixef, "std_error": model.bse, "statistic": model.tvalues})
+    if ddf is None or plain.empty:
+        return plain, None
+    if model.estimates.perfect:
+        return plain, "no degrees of freedom: the residual variance is zero"
+    flops = 0.0 if "uncertainty" in vars(model) else 2.0 * len(model.theta) * model.optinfo.plan.flops
+    if ddf == "satterthwaite" and flops > AFFORDABLE:
+        return plain, "no degrees of freedom: they take long in a model of this size; call df_fixed() before summary()"
+    try:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            tests = fixed_tests(model, ddf)
+    except (LmmError, np.linalg.LinAlgError) as error:
+        return plain, f"no degrees of freedom: {error}"
+    if not np.isfinite(tests.df).all():
+        return plain, "no degrees of freedom: the data say too little of the variances"
+    columns = {"estimate": tests.estimate, "std_error": tests.std_error, "df": tests.df}
+    columns |= {"statistic": tests.statistic, "p_value": tests.p_value}
+    return pd.DataFrame(columns, index=plain.index), None
+
+
+def _title_lines(summary: Summary, tested: bool) -> list[str]:
     title = "Linear mixed model fit by " + ("REML" if summary.reml else "maximum likelihood ")
-    if "df" not in summary.coefficients:
+    if not tested:
         return [f"{title} ['lmerMod']"]
     # With tests the title is too long for a line. R breaks sentences to less than its width - 2 and then fills lines.
     title = f"{title}. t-tests use {summary.ddf}'s method"
@@ -232,6 +267,7 @@ def _fixed_effect_lines(summary: Summary) -> list[str]:
     if not count:
         return []
     lines = ["", "Fixed effects:", *coefficient_lines(summary.coefficients)]
+    lines += [] if summary.remark is None else [summary.remark]
     if summary.correlation is not None and 1 < count <= MOST_CORRELATED:
         lines += ["", "Correlation of Fixed Effects:", *correlation_lines(summary.correlation)]
     return lines

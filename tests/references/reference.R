@@ -1,9 +1,9 @@
 # lme4's answers for the tests, from the packaged datasets.
 #
-#   Rscript tests/references/reference.R DIRECTORY [models] [edge_cases] [summaries]
+#   Rscript tests/references/reference.R DIRECTORY [PART ...]
 #
-# Writes lme4.json, edge_cases.json and summary/*.txt into DIRECTORY; with parts named, only those.
-# Needs R with lme4, lmerTest, pbkrtest and jsonlite, and about five minutes, most of them for InstEval.
+# Writes lme4.json, edge_cases.json, summary/*.txt and inference_*.json into DIRECTORY; with parts named, only those.
+# Needs R with lme4, lmerTest, pbkrtest, numDeriv, boot and jsonlite, and about five minutes, most of them for InstEval.
 suppressMessages({
   library(lme4)
   library(jsonlite)
@@ -15,7 +15,7 @@ options(width = 80)
 script <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE))
 here <- dirname(normalizePath(script))
 packaged <- file.path(here, "..", "..", "lmmsparse", "datasets", "data")
-parts <- c("models", "edge_cases", "summaries")
+parts <- c("models", "edge_cases", "summaries", "testing", "reporting", "profiling", "bootstrap")
 
 arguments <- commandArgs(TRUE)
 directory <- if (length(arguments)) arguments[1] else here
@@ -32,3 +32,7 @@ write_answers <- function(answers, name) {
 if ("models" %in% chosen) write_answers(model_answers(), "lme4.json")
 if ("edge_cases" %in% chosen) write_answers(edge_case_answers(), "edge_cases.json")
 if ("summaries" %in% chosen) write_summaries(file.path(directory, "summary"))
+if ("testing" %in% chosen) write_answers(testing_answers(), "inference_testing.json")
+if ("reporting" %in% chosen) write_answers(reporting_answers(), "inference_reporting.json")
+if ("profiling" %in% chosen) write_answers(profile_answers(), "inference_profiling.json")
+if ("bootstrap" %in% chosen) write_answers(bootstrap_answers(), "inference_bootstrap.json")

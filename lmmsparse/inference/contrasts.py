@@ -1,0 +1,88 @@
+"""t and F tests of linear hypotheses with Satterthwaite's degrees of freedom: array-only functions."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmmsparse.inference.distributions import f_upper, t_two_sided
+from lmmsparse.inference.uncertainty import Uncertainty
+
+Float = NDArray[np.float64]
+
+# Eigenvalues of a contrast's covariance matrix below this share of the largest are linear dependence.
+DEPENDENT = 1e-8
+
+
+class TTest(NamedTuple):
+    """Tests of single contrasts: arrays of one value a contrast."""
+
+    estimate: Float
+    std_error: Float
+    df: Float
+    statistic: Float
+    p_value: Float
+
+
+class FTest(NamedTuple):
+    """Test of several contrasts at once."""
+
+    num_df: int
+    den_df: float
+    statistic: float
+    p_value: float
+
+
+def t_tests(L: Float, beta: Float, known: Uncertainty) -> TTest:
+    """Tests of Lβ = 0, row by row.
+
+    Satterthwaite's degrees of freedom are 2 v²/(gᵀAg) with v = l C lᵀ, g its derivatives and A the covariance of θ̂, σ̂.
+
+    Parameters
+    ----------
+    L : (m, p) array
+    beta : (p,) array
+    known : Uncertainty
+    """
+    estimate = L @ beta
+    variance = np.einsum("mi,ij,mj->m", L, known.fixed, L)
+    slopes = np.einsum("mi,kij,mj->mk", L, known.jacobian, L)
+    df = 2.0 * variance**2 / np.einsum("mk,kl,ml->m", slopes, known.covariance, slopes)
+    error = np.sqrt(variance)
+    statistic = estimate / error
+    return TTest(estimate, error, df, statistic, t_two_sided(statistic, df))
+
+
+def f_test(L: Float, beta: Float, known: Uncertainty) -> FTest:
+    """Test of Lβ = 0 jointly.
+
+    The eigenvectors of L C Lᵀ make independent contrasts with ν_i degrees of freedom each; F is the mean of their
+    squared t values, and its denominator's degrees of freedom are those for which an F has the same mean (Fai and
+    Cornelius 1996, as in lmerTest): 2E/(E − r) with E = Σ ν_i/(ν_i − 2).
+
+    Parameters
+    ----------
+    L : (m, p) array
+        Rows may be linearly dependent.
+    """
+    values, vectors = np.linalg.eigh(L @ known.fixed @ L.T)
+    kept = values > DEPENDENT * values[-1]
+    rank = int(kept.sum())
+    tests = t_tests(vectors[:, kept].T @ L, beta, known)
+    statistic = float((tests.statistic**2).mean())
+    den_df = joint_df(tests.df)
+    return FTest(rank, den_df, statistic, float(f_upper(statistic, rank, den_df)))
+
+
+def joint_df(df: Float) -> float:
+    """Degrees of freedom of a mean of squared t values with ``df`` each."""
+    if len(df) == 1:
+        return float(df[0])
+    if np.ptp(df) < 1e-8 * df.max():
+        return float(df.mean())
+    if (df <= 2.0).any():
+        return 2.0
+    E = float((df / (df - 2.0)).sum())
+    return 2.0 * E / (E - len(df))

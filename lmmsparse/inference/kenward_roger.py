@@ -1,0 +1,226 @@
+"""Kenward and Roger's adjusted covariance matrix of β̂ and degrees of freedom.
+
+Notation of Halekoh and Højsgaard (2014, Journal of Statistical Software 59(9)): V = Σ_i γ_i G_i with G_0 = W⁻¹ and
+G_i = Z E_i Zᵀ for the free entries of the covariance matrices, all in units of σ̂².  With S = ZᵀV⁻¹X and B = ZᵀV⁻¹Z,
+
+    P_i = −SᵀE_iS,   Q_ij = SᵀE_i B E_j S,   tr(V⁻¹G_iV⁻¹G_j) = tr(E_i B E_j B),
+
+and those of G_0 follow from W⁻¹ = V − ZΣZᵀ.  B is never stored: its columns are found some at a time, and levels that
+no row connects share a column.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from lmmsparse.inference.contrasts import DEPENDENT, FTest
+from lmmsparse.inference.distributions import f_upper
+from lmmsparse.inference.uncertainty import fixed_scores
+from lmmsparse.linalg import cholesky_inverse
+from lmmsparse.objective import Objective
+from lmmsparse.pls.factor import multiply
+from lmmsparse.profiled import WorkingObjective
+from lmmsparse.solution import Solution
+from lmmsparse.threads import single_threaded_blas
+
+Float = NDArray[np.float64]
+
+# So many numbers of B are formed at a time.
+CHUNK_NUMBERS = 4_000_000
+
+
+@dataclass(frozen=True)
+class KenwardRoger:
+    """What the tests need, in the user's columns of X.
+
+    Attributes
+    ----------
+    fixed, adjusted : (p, p) arrays
+        Covariance matrix of β̂, and the adjusted one.
+    P : (parameters, p, p) array
+        −XᵀV⁻¹G_iV⁻¹X.
+    W : (parameters, parameters) array
+        Covariance matrix of the variance parameters, from the expected information.
+    """
+
+    fixed: Float
+    adjusted: Float
+    P: Float
+    W: Float
+
+
+def kenward_roger(objective: Objective, solution: Solution) -> KenwardRoger:
+    """Adjusted covariance matrix of β̂ of a REML fit.
+
+    Parameters
+    ----------
+    objective : Objective
+    solution : Solution
+        At the optimum, in working coordinates.
+    """
+    working = objective.working
+    with single_threaded_blas():
+        P, Q, traces = _blocks(working, solution)
+    F = cholesky_inverse(solution.fixed_factor)
+    PF, QF = P @ F, Q @ F
+    information = traces - 2.0 * np.trace(QF, axis1=2, axis2=3) + np.einsum("iab,jba->ij", PF, PF)
+    values, vectors = np.linalg.eigh((information + information.T) / 2)
+    kept = values > DEPENDENT * values[-1]
+    W = 2.0 * (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+    U = np.einsum("ij,ijab->ab", W, Q) - np.einsum("ij,iab,bc,jcd->ad", W, P, F, P)
+    inverse_map = np.linalg.inv(objective.design.coordinates.fixed_map)
+    to_user = np.sqrt(solution.sigma2) * objective.response.scale * inverse_map
+    # P in the user's columns and in the unit of their covariance matrix: F_user P_user F_user is as small as σ²FPF
+    back = np.linalg.inv(to_user)
+    return KenwardRoger(
+        fixed=to_user @ F @ to_user.T,
+        adjusted=to_user @ (F + F @ (U + U.T) @ F) @ to_user.T,
+        P=back.T @ P @ back,
+        W=W,
+    )
+
+
+def kr_test(L: Float, beta: Float, known: KenwardRoger) -> FTest:
+    """F test of Lβ = 0 with scaled statistic.
+
+    Parameters
+    ----------
+    L : (m, p) array of full row rank
+    """
+    q, F = len(L), known.fixed
+    Theta = L.T @ np.linalg.solve(L @ F @ L.T, L)
+    M = np.einsum("ab,bc,icd,de->iae", Theta, F, known.P, F)
+    single = np.trace(M, axis1=1, axis2=2)
+    A1 = float(single @ known.W @ single)
+    A2 = float(np.einsum("ij,iab,jba->", known.W, M, M))
+    B = (A1 + 6.0 * A2) / (2.0 * q)
+    g = ((q + 1.0) * A1 - (q + 4.0) * A2) / ((q + 2.0) * A2) if A2 else 0.0
+    bottom = 3.0 * q + 2.0 * (1.0 - g)
+    c1, c2, c3 = g / bottom, (q - g) / bottom, (q + 2.0 - g) / bottom
+    ratio = 1.0 if abs(1.0 - c2 * B) < 1e-10 and abs(1.0 - A2 / q) < 1e-10 else (1.0 - A2 / q) / (1.0 - c2 * B)
+    rho = ratio**2 * (1.0 + c1 * B) / (1.0 - c3 * B) / q
+    df = 4.0 + (q + 2.0) / (q * rho - 1.0)
+    scale = 1.0 if abs(df - 2.0) < 1e-2 else df * (1.0 - A2 / q) / (df - 2.0)
+    estimate = L @ beta
+    statistic = scale * float(estimate @ np.linalg.solve(L @ known.adjusted @ L.T, estimate)) / q
+    return FTest(q, df, statistic, float(f_upper(statistic, q, df)))
+
+
+def _blocks(working: WorkingObjective, solution: Solution) -> tuple[Float, Float, Float]:
+    """P (m, p, p), Q (m, m, p, p) and tr(V⁻¹G_iV⁻¹G_j) (m, m) for G_0 = W⁻¹ and the entries of Σ."""
+    p, entries = working.products.p, working.covariance_entries
+    S = fixed_scores(working, solution)
+    sigma = [lam @ lam.T for lam in solution.templates]
+    weights = np.array([sigma[g][a, b] for g, a, b in zip(*entries, strict=True)])  # γ_i of every entry
+    ES = [_picked(S, g, a, b) for g, a, b in zip(*entries, strict=True)]  # E_i S, a list with one array a factor
+    stacked = [np.concatenate([one[g] for one in ES], axis=2) for g in range(len(S))]
+    BES = [part.reshape(*part.shape[:2], len(ES), p) for part in _times_B(working, solution, stacked)]
+    m = len(ES) + 1
+    P, Q, traces = np.zeros((m, p, p)), np.zeros((m, m, p, p)), np.zeros((m, m))
+    for i, one in enumerate(ES, start=1):
+        P[i] = -sum(_inner(s, e) for s, e in zip(S, one, strict=True))
+        for j in range(1, m):
+            Q[i, j] = sum(_inner(e, b[:, :, j - 1]) for e, b in zip(one, BES, strict=True))
+    at_fixed = solution.fixed_factor @ solution.fixed_factor.T
+    P[0] = -(at_fixed + np.tensordot(weights, P[1:], axes=1))
+    Q[0, 1:] = -P[1:] - np.tensordot(weights, Q[1:, 1:], axes=1)
+    Q[1:, 0] = Q[0, 1:].transpose(0, 2, 1)
+    Q[0, 0] = at_fixed + 2.0 * np.tensordot(weights, P[1:], axes=1)
+    Q[0, 0] += np.einsum("i,j,ijab->ab", weights, weights, Q[1:, 1:])
+    single, double = _traces(working, solution)
+    traces[1:, 1:] = double
+    traces[0, 1:] = traces[1:, 0] = single - double @ weights
+    traces[0, 0] = working.products.n - 2.0 * single @ weights + weights @ double @ weights
+    return P, Q, traces
+
+
+def _picked(S: list[Float], g: int, a: int, b: int) -> list[Float]:
+    """E S for the entry (a, b) of the covariance matrix of factor g."""
+    out = [np.zeros_like(part) for part in S]
+    out[g][:, a] += S[g][:, b]
+    if a != b:
+        out[g][:, b] += S[g][:, a]
+    return out
+
+
+def _inner(one: Float, other: Float) -> Float:
+    return np.einsum("qka,qkb->ab", one, other)
+
+
+def _times_B(working: WorkingObjective, solution: Solution, c: list[Float]) -> list[Float]:
+    """B c = ZᵀWZ c − ZᵀWZ Λ M⁻¹ Λᵀ ZᵀWZ c for vectors of random effects."""
+    plan, values, factor = working.plan, working.values, solution.factor
+    Ac = multiply(plan, values, c)
+    scaled = [np.matmul(lam.T, part) for lam, part in zip(solution.templates, Ac, strict=True)]
+    solved = factor.backward(factor.forward(scaled))
+    again = multiply(plan, values, [np.matmul(lam, part) for lam, part in zip(solution.templates, solved, strict=True)])
+    return [one - other for one, other in zip(Ac, again, strict=True)]
+
+
+def _traces(working: WorkingObjective, solution: Solution) -> tuple[Float, Float]:
+    """tr(B E_i) and tr(E_i B E_j B) for the entries of Σ.
+
+    Column k of what `_times_B` is given holds the k-th random effect of every connected component at once.
+    """
+    shapes = working.plan.shapes
+    starts = np.cumsum([0, *(q for q, _ in shapes)])
+    component = _components(working)
+    entries = list(zip(*working.covariance_entries, strict=True))
+    # sums[g, h] (K_g, K_h, K_g, K_h): Σ_ℓm B[ℓa, mc] B[ℓb, md]
+    sums = {(g, h): np.zeros((shapes[g][1], shapes[h][1]) * 2) for g in range(len(shapes)) for h in range(len(shapes))}
+    diagonal = [np.zeros((K, K)) for _, K in shapes]
+    for h, (q, K) in enumerate(shapes):
+        own = component[starts[h] : starts[h] + q]
+        place = _places(own)
+        width = max(1, CHUNK_NUMBERS // max(1, K * sum(q * K for q, K in shapes)))
+        for first in range(0, int(place.max()) + 1, width):
+            count = min(width, int(place.max()) + 1 - first)
+            levels = np.flatnonzero((place >= first) & (place < first + count))
+            c = [np.zeros((q_g, K_g, count * K)) for q_g, K_g in shapes]
+            for b in range(K):
+                c[h][levels, b, (place[levels] - first) * K + b] = 1.0
+            B = _times_B(working, solution, c)
+            for g, (q_g, K_g) in enumerate(shapes):
+                block = B[g].reshape(q_g, K_g, count, K)
+                sums[g, h] += np.einsum("qakc,qbkd->acbd", block, block, optimize=True)
+            picked = B[h].reshape(q, K, count, K)[levels, :, place[levels] - first]
+            diagonal[h] += picked.sum(axis=0)
+    single = np.array([diagonal[g][a, b] * (1.0 if a == b else 2.0) for g, a, b in entries])
+    double = np.empty((len(entries), len(entries)))
+    for i, (g, a, b) in enumerate(entries):
+        for j, (h, c, d) in enumerate(entries):
+            total = 0.0
+            for x, y in {(a, b), (b, a)}:
+                for u, v in {(c, d), (d, c)}:
+                    total += sums[g, h][y, u, x, v]
+            double[i, j] = total
+    return single, double
+
+
+def _components(working: WorkingObjective) -> NDArray[np.int32]:
+    """Connected component of every level, factor after factor: levels that no chain of rows connects are apart."""
+    shapes = working.plan.shapes
+    starts = np.cumsum([0, *(q for q, _ in shapes)])
+    rows = [starts[g] + link.first for (g, _), link in working.products.coupling.items()]
+    columns = [starts[h] + link.second for (_, h), link in working.products.coupling.items()]
+    first = np.concatenate([np.zeros(0, np.int64), *rows])
+    second = np.concatenate([np.zeros(0, np.int64), *columns])
+    total = int(starts[-1])
+    graph = coo_array((np.ones(len(first), dtype=np.int8), (first, second)), shape=(total, total)).tocsr()
+    return np.asarray(connected_components(graph, directed=False)[1])
+
+
+def _places(component: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Position of every level among those of its component."""
+    order = np.argsort(component, kind="stable")
+    sorted_components = component[order]
+    heads = np.concatenate([[True], sorted_components[1:] != sorted_components[:-1]])
+    first = np.maximum.accumulate(np.where(heads, np.arange(len(order)), 0))
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order)) - first
+    return place

@@ -1,0 +1,60 @@
+"""t and F tests with the degrees of freedom that were asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmmsparse.inference.contrasts import DEPENDENT, FTest, TTest, f_test, t_tests
+from lmmsparse.inference.distributions import chi2_upper, normal_lower, t_two_sided
+from lmmsparse.inference.fitted import Fitted
+from lmmsparse.inference.kenward_roger import kr_test
+
+Float = NDArray[np.float64]
+
+
+def joint_test(m: Fitted, L: Float, ddf: str | None) -> FTest:
+    """F test of Lβ = 0; without degrees of freedom (None) r F is referred to χ²_r.
+
+    Parameters
+    ----------
+    m : Fitted
+    L : (rows, p) array
+        Rows may be linearly dependent.
+    ddf : {"satterthwaite", "kenward-roger"} or None
+    """
+    beta = m.estimates.beta
+    if ddf == "satterthwaite":
+        return f_test(L, beta, m.uncertainty)
+    C = m.estimates.fixed_covariance
+    values, vectors = np.linalg.eigh(L @ C @ L.T)
+    kept = values > DEPENDENT * values[-1]
+    independent = vectors[:, kept].T @ L
+    if ddf == "kenward-roger":
+        return kr_test(independent, beta, m.kenward_roger)
+    rank = int(kept.sum())
+    statistic = float(((independent @ beta) ** 2 / values[kept]).mean())
+    return FTest(rank, np.nan, statistic, float(chi2_upper(rank * statistic, rank)))
+
+
+def single_tests(m: Fitted, L: Float, ddf: str | None) -> TTest:
+    """t tests of the rows of Lβ = 0; without degrees of freedom (None) they are normal tests.
+
+    Parameters
+    ----------
+    m : Fitted
+    L : (rows, p) array
+    ddf : {"satterthwaite", "kenward-roger"} or None
+    """
+    beta = m.estimates.beta
+    if ddf == "satterthwaite":
+        return t_tests(L, beta, m.uncertainty)
+    C = m.estimates.fixed_covariance if ddf is None else m.kenward_roger.adjusted
+    estimate, error = L @ beta, np.sqrt(np.einsum("mi,ij,mj->m", L, C, L))
+    statistic = estimate / error
+    if ddf is None:
+        return TTest(
+            estimate, error, np.full(len(L), np.nan), statistic, np.asarray(2.0 * normal_lower(-np.abs(statistic)))
+        )
+    df = np.array([kr_test(row[None, :], beta, m.kenward_roger).den_df for row in L])
+    return TTest(estimate, error, df, statistic, np.asarray(t_two_sided(statistic, df)))

@@ -1,0 +1,146 @@
+"""How well θ and σ are known, and how the covariance matrix of β̂ depends on them.
+
+The parameters are φ = (θ, σ) in working coordinates; what follows from them (degrees of freedom, covariances of β̂) does
+not depend on the coordinates.  Nothing here has n rows, and no n × n or q × q matrix is formed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmmsparse.blockwise import directions
+from lmmsparse.linalg import cholesky_inverse
+from lmmsparse.objective import Objective
+from lmmsparse.pls.factor import multiply
+from lmmsparse.profiled import WorkingObjective
+from lmmsparse.solution import Solution
+from lmmsparse.threads import single_threaded_blas
+
+Float = NDArray[np.float64]
+
+# Step of the central differences of the gradient, in units of a relative standard deviation.
+STEP = 1e-4
+# Eigenvalues of the Hessian below this share of the largest carry no information.
+FLAT = 1e-8
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """Second derivatives at the optimum.
+
+    Attributes
+    ----------
+    hessian : (n_theta + 1, n_theta + 1) array
+        Of the criterion d(θ, σ), σ not profiled out, with respect to θ and σ (in units of σ̂).
+    covariance : (n_theta + 1, n_theta + 1) array
+        2 hessian⁻¹, the covariance matrix of the estimates; directions without information are left out.
+    fixed : (p, p) array
+        Covariance matrix of β̂ in the user's units.
+    jacobian : (n_theta + 1, p, p) array
+        Its derivatives.
+    """
+
+    hessian: Float
+    covariance: Float
+    fixed: Float
+    jacobian: Float
+
+
+def uncertainty(objective: Objective, solution: Solution) -> Uncertainty:
+    """Second derivatives of the criterion and the derivatives of the covariance matrix of β̂.
+
+    With s = σ², m = n − p (n for ML) and r² the penalized residual sum of squares, d(θ, s) = … + m log s + r²(θ)/s has
+    ∂²d/∂s² = m/s² and ∂²d/∂s∂θ = −(∂r²/∂θ)/s² at s = r²/m, so that its Hessian follows from that of the profiled
+    criterion, which is found by central differences of the analytic gradient.
+
+    Parameters
+    ----------
+    objective : Objective
+    solution : Solution
+        At the optimum, in working coordinates.
+    """
+    working, coordinates = objective.working, objective.design.coordinates
+    with single_threaded_blas():
+        profiled = _profiled_hessian(working, solution)
+        J = _covariance_jacobian(working, solution.theta)
+        decrease = J.T @ _residual_slopes(working, solution)
+        sensitivity = np.tensordot(J.T, _information_slopes(working, solution), axes=1)
+    n_theta, degrees = len(solution.theta), working.degrees
+    # per unit of σ̂: ∂/∂log σ at σ̂, hence the factors 2 and 4
+    mixed = -2.0 * decrease / solution.sigma2
+    hessian = np.empty((n_theta + 1, n_theta + 1))
+    hessian[:n_theta, :n_theta] = profiled + np.outer(mixed, mixed) / (4.0 * degrees)
+    hessian[:n_theta, n_theta] = hessian[n_theta, :n_theta] = mixed
+    hessian[n_theta, n_theta] = 4.0 * degrees
+    inverse_map = np.linalg.inv(coordinates.fixed_map)
+    F = cholesky_inverse(solution.fixed_factor)
+    to_user = np.sqrt(solution.sigma2) * objective.response.scale * inverse_map
+    fixed = to_user @ F @ to_user.T
+    jacobian = np.empty((n_theta + 1, *fixed.shape))
+    jacobian[:n_theta] = to_user @ F @ sensitivity @ F @ to_user.T
+    jacobian[n_theta] = 2.0 * fixed
+    return Uncertainty(hessian, 2.0 * _inverse(hessian), fixed, jacobian)
+
+
+def _profiled_hessian(working: WorkingObjective, solution: Solution) -> Float:
+    """Hessian of the profiled criterion with respect to θ by central differences of its gradient."""
+    n_theta = len(solution.theta)
+    hessian = np.empty((n_theta, n_theta))
+    for i, unit in enumerate(np.eye(n_theta)):
+        step = STEP * max(1.0, abs(solution.theta[i]))
+        ends = []
+        for sign in (1.0, -1.0):
+            point = working.solve_nearby(solution.theta + sign * step * unit)
+            ends.append(working.differentiate(point).gradient)
+        hessian[i] = (ends[0] - ends[1]) / (2.0 * step)
+    return (hessian + hessian.T) / 2
+
+
+def _covariance_jacobian(working: WorkingObjective, theta: Float) -> Float:
+    """∂Σ/∂θ on the free entries of all terms, (n_theta, n_theta)."""
+    J = np.zeros((len(theta), len(theta)))
+    for structure, part in zip(working.structures, working.slices, strict=True):
+        a, b = structure.entries
+        columns = structure.template(theta[part])[:, b]
+        J[part, part] = (a[:, None] == a) * columns[b] + columns[a] * (b[:, None] == a)
+    return J
+
+
+def _residual_slopes(working: WorkingObjective, solution: Solution) -> Float:
+    """∂r²/∂Σ_i = −sᵀ(∂Σ/∂Σ_i)s with s = ZᵀWe."""
+    contrast = np.append(-solution.beta, 1.0)
+    modes = [(u @ lam.T)[:, :, None] for u, lam in zip(solution.u, solution.templates, strict=True)]
+    fitted = multiply(working.plan, working.values, modes)
+    s = [b @ contrast - f[:, :, 0] for b, f in zip(working.products.rhs, fitted, strict=True)]
+    return -directions(s, working.covariance_entries)[1]
+
+
+def fixed_scores(working: WorkingObjective, solution: Solution) -> list[Float]:
+    """S = ZᵀV⁻¹X of every factor, (q_g, K_g, p): ZᵀWX − ZᵀWZ Λ M⁻¹ ΛᵀZᵀWX."""
+    p = working.products.p
+    U = solution.factor.backward([r[:, :, :p] for r in solution.right])
+    scaled = [np.matmul(lam, u) for lam, u in zip(solution.templates, U, strict=True)]
+    products = multiply(working.plan, working.values, scaled)
+    return [b[:, :, :p] - f for b, f in zip(working.products.rhs, products, strict=True)]
+
+
+def _information_slopes(working: WorkingObjective, solution: Solution) -> Float:
+    """−∂(XᵀV⁻¹X)/∂Σ_i = Sᵀ(∂Σ/∂Σ_i)S, (n_theta, p, p)."""
+    S = fixed_scores(working, solution) if working.products.p else []
+    slopes = np.zeros((len(solution.theta), working.products.p, working.products.p))
+    if not S:
+        return slopes
+    for i, (g, a, b) in enumerate(zip(*working.covariance_entries, strict=True)):
+        product = S[g][:, a].T @ S[g][:, b]
+        slopes[i] = product if a == b else product + product.T
+    return slopes
+
+
+def _inverse(hessian: Float) -> Float:
+    """Inverse on the directions of positive curvature."""
+    values, vectors = np.linalg.eigh(hessian)
+    kept = values > FLAT * values[-1]
+    return np.asarray((vectors[:, kept] / values[kept]) @ vectors[:, kept].T)

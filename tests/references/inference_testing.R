@@ -1,0 +1,116 @@
+# inference_testing.json: anova, contest, drop1 and ranova by lmerTest and lme4, on frames with factors.
+#
+#   Rscript tests/references/inference_testing.R
+#
+# `holed` frames lack every seventh row, so that the degrees of freedom depend on the contrasts.
+
+holed <- function(data) {
+  frame <- factor_frame(data)
+  frame[-seq(1, nrow(frame), 7), ]
+}
+
+test_fit <- function(formula, data, hole = TRUE, REML = TRUE, ...) {
+  frame <- if (hole) holed(data) else factor_frame(data)
+  fit_quietly(formula, frame, REML, ..., fitter = lmerTest::lmer)
+}
+
+anova_case <- function(id, formula, data, hole = TRUE, coding = NULL, kr = FALSE, ...) {
+  arguments <- list(formula = formula, data = data, hole = hole, ...)
+  if (!is.null(coding)) arguments$contrasts <- lapply(coding, function(f) "contr.sum")
+  m <- do.call(test_fit, arguments)
+  types <- lapply(1:3, function(type) anova_record(m, type = type))
+  list(id = id, formula = formula, data = data, hole = hole, coding = as_array(as.character(names(coding))),
+       satterthwaite = setNames(types, c("1", "2", "3")),
+       kr = if (kr) setNames(lapply(1:3, function(type) anova_record(m, type = type, ddf = "Kenward-Roger")), c("1", "2", "3")))
+}
+
+anova_cases <- function() {
+  both <- list(recipe = 1, temperature = 1)
+  list(
+    anova_case("interaction", "angle ~ recipe * temperature + (1|recipe:replicate)", "cake", kr = TRUE),
+    anova_case("interaction_sum", "angle ~ recipe * temperature + (1|recipe:replicate)", "cake", coding = both),
+    anova_case("slopes", "angle ~ recipe * temp + (1|recipe:replicate)", "cake", kr = TRUE),
+    anova_case("slopes_sum", "angle ~ recipe * temp + (1|recipe:replicate)", "cake", coding = both["recipe"]),
+    anova_case("additive", "angle ~ temperature + recipe + (1|replicate)", "cake"),
+    anova_case("no_intercept", "angle ~ 0 + recipe + temperature + (1|replicate)", "cake"),
+    anova_case("polynomial", "Reaction ~ poly(Days, 2) + (Days|Subject)", "sleepstudy"),
+    anova_case("plain", "Reaction ~ Days + I(Days^2) + (Days|Subject)", "sleepstudy"),
+    anova_case("three_way", "attain ~ sex * verbal * social + (1|second)", "ScotsSec"),
+    anova_case("weighted", "angle ~ recipe * temp + (1|replicate)", "cake", weights = rep_len(1:5, 270)[-seq(1, 270, 7)]),
+    anova_case("years", "log(TICKS + 1) ~ YEAR * HEIGHT + (1|BROOD) + (1|LOCATION)", "grouseticks")
+  )
+}
+
+table_record <- function(table, names) {
+  table <- as.data.frame(table)
+  c(list(rows = as_array(rownames(table))), setNames(lapply(names, function(name) as_array(table[[name]])), names))
+}
+
+drop1_cases <- function() {
+  one <- function(formula, data) {
+    m <- test_fit(formula, data)
+    tests <- suppressMessages(drop1(as(m, "lmerMod"), test = "Chisq"))
+    list(formula = formula, data = data, chisq = table_record(tests, c("npar", "AIC", "LRT", "Pr(Chi)")),
+         F = table_record(drop1(m), c("NumDF", "DenDF", "F value", "Pr(>F)")))
+  }
+  list(one("angle ~ recipe * temperature + (1|recipe:replicate)", "cake"),
+       one("angle ~ temperature + recipe + (1|replicate)", "cake"),
+       one("Reaction ~ Days + I(Days^2) + (Days|Subject)", "sleepstudy"))
+}
+
+ranova_cases <- function() {
+  one <- function(formula, data, REML = TRUE) {
+    m <- test_fit(formula, data, REML = REML)
+    tests <- suppressWarnings(suppressMessages(lmerTest::ranova(m)))
+    list(formula = formula, data = data, REML = REML,
+         table = table_record(tests, c("npar", "logLik", "AIC", "LRT", "Df", "Pr(>Chisq)")))
+  }
+  list(one("Reaction ~ Days + (Days|Subject)", "sleepstudy"),
+       one("Reaction ~ Days + (Days|Subject)", "sleepstudy", REML = FALSE),
+       one("Yield ~ 1 + (1|Batch)", "Dyestuff"),
+       one("strength ~ 1 + (1|batch/cask)", "Pastes"),
+       one("Reaction ~ Days + (Days + I(Days^2)|Subject)", "sleepstudy"),
+       one("angle ~ temp + (recipe|replicate)", "cake"),
+       one("angle ~ temp + (0 + recipe|replicate)", "cake"))
+}
+
+comparison_cases <- function() {
+  one <- function(data, ...) {
+    formulas <- c(...)
+    fits <- lapply(formulas, test_fit, data = data)
+    tests <- suppressMessages(do.call(anova, lapply(fits, as, "lmerMod")))
+    list(data = data, formulas = as_array(formulas),
+         table = table_record(tests, c("npar", "AIC", "BIC", "logLik", "deviance", "Chisq", "Df", "Pr(>Chisq)")))
+  }
+  list(one("sleepstudy", "Reaction ~ Days + (Days|Subject)", "Reaction ~ 1 + (1|Subject)", "Reaction ~ Days + (1|Subject)"),
+       one("cake", "angle ~ recipe * temp + (1|recipe:replicate)", "angle ~ temp + (1|recipe:replicate)"))
+}
+
+contest_case <- function() {
+  m <- test_fit("angle ~ recipe * temp + (1|recipe:replicate)", "cake")
+  L <- rbind(c(0, 1, 0, 0, 195, 0), c(0, 0, 1, 0, 0, 195), c(0, 1, -1, 0, 195, -195))
+  joint <- function(ddf) as.list(lmerTest::contest(m, L, ddf = ddf))
+  single <- function(ddf) lapply(as.list(lmerTest::contest(m, L, joint = FALSE, confint = FALSE, ddf = ddf)), as_array)
+  list(L = L, joint = joint("Satterthwaite"), joint_kr = joint("Kenward-Roger"), single = single("Satterthwaite"),
+       single_kr = single("Kenward-Roger"))
+}
+
+testing_answers <- function() {
+  suppressMessages(library(lmerTest))
+  list(anova = anova_cases(), drop1 = drop1_cases(), ranova = ranova_cases(), comparisons = comparison_cases(),
+       contest = contest_case())
+}
+
+run_as <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE))
+if (identical(basename(run_as), "inference_testing.R")) {
+  suppressMessages({
+    library(lme4)
+    library(jsonlite)
+  })
+  invisible(Sys.setlocale("LC_COLLATE", "C"))
+  here <- dirname(normalizePath(run_as))
+  packaged <- file.path(here, "..", "..", "lmmsparse", "datasets", "data")
+  for (file in c("packaged_data.R", "records.R")) source(file.path(here, file))
+  write(toJSON(testing_answers(), auto_unbox = TRUE, digits = NA, null = "null", na = "null", pretty = TRUE),
+        file.path(here, "inference_testing.json"))
+}
