@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2
 
-from lmmsparse import lmer
+from lmmsparse import lmer, load_dataset
 from lmmsparse.errors import (
     DataError,
     FormulaError,
@@ -408,3 +408,13 @@ def test_times_are_refused(column: str, kind: str, sleep: pd.DataFrame) -> None:
     times = {"datetime": pd.date_range("2024-01-01", periods=180), "timedelta": pd.to_timedelta(range(180), unit="D")}
     with pytest.raises(LmmError, match=f"'{column}'.*time"):
         lmer(DAYS, sleep.assign(**{column: times[kind]}))
+
+
+def test_values_after_the_fit_of_sleepstudy() -> None:
+    """Conditional variances, leverage, and the ML log-likelihood at the REML estimates."""
+    m = lmer("Reaction ~ Days + (Days|Subject)", load_dataset("sleepstudy"))
+    _, covariances = m.ranef(cond_var=True)["Subject"]
+    np.testing.assert_allclose(covariances[0], [[145.7056, -21.4445], [-21.4445, 5.31228]], rtol=1e-4)
+    assert m.hatvalues().iloc[0] == pytest.approx(0.229304, abs=1e-5)
+    # at a tight optimum; lme4's default one gives −875.9929332
+    assert -0.5 * m.deviance == pytest.approx(-875.9929266, abs=1e-5)
