@@ -125,6 +125,8 @@ class Factor:
         self.plan = plan
         lam = {part.block: templates[part.block] for part in plan.peeled}
         diagonal = {g: transformed(lam[g], values.diagonal[g], lam[g], 1.0) for g in lam}
+        # elimination overwrites the diagonal of M that its pivots come from
+        before = {g: np.diagonal(blocks, axis1=1, axis2=2).copy() for g, blocks in diagonal.items()}
         entries = [scaled_entries(plan, part, values.entries[i], templates) for i, part in enumerate(plan.peeled)]
         parents = [
             {
@@ -142,12 +144,15 @@ class Factor:
         if plan.core.matrix is not None:
             couplings = [factor.couplings for factor in factors]
             self.core = plan.core.matrix.factorize(core_values(plan, values, templates), plan.core.places, couplings)
-        self._check_pivots(values, templates)
+        for h in plan.core.blocks:
+            before[h] = np.diagonal(transformed(templates[h], values.diagonal[h], templates[h], 1.0), axis1=1, axis2=2)
+        self._check_pivots(before)
 
-    def _check_pivots(self, values: Values, templates: list[Float]) -> None:
+    def _check_pivots(self, before: dict[int, Float]) -> None:
         """Refuse a factor whose pivots are what rounding has left of much larger diagonal entries of M.
 
-        M − I is positive semidefinite, so that in exact arithmetic no pivot is below 1 either.
+        ``before`` holds these entries, (q, K) for every factor.  M − I is positive semidefinite, so that in exact
+        arithmetic no pivot is below 1 either.
         """
         pivots = [
             (p.block, np.diagonal(f.l, axis1=1, axis2=2)) for p, f in zip(self.plan.peeled, self.leaves, strict=True)
@@ -155,11 +160,9 @@ class Factor:
         if self.core is not None:
             of_core = self.core.pivots
             for h in self.plan.core.blocks:
-                pivots.append((h, of_core[self.plan.core.rows(h, len(templates[h]))].reshape(-1, len(templates[h]))))
+                pivots.append((h, of_core[self.plan.core.rows(h, before[h].shape[1])].reshape(before[h].shape)))
         for block, l in pivots:
-            scaled = transformed(templates[block], values.diagonal[block], templates[block], 1.0)
-            before = np.diagonal(scaled, axis1=1, axis2=2)
-            if not (l**2 > np.maximum(SMALLEST_PIVOT, SMALLEST_REMAINDER * before)).all():
+            if not (l**2 > np.maximum(SMALLEST_PIVOT, SMALLEST_REMAINDER * before[block])).all():
                 raise FactorizationError(TOO_LARGE)
 
     @property
