@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from lmmsparse.call import Call
-from lmmsparse.checks import check_response, check_responses
+from lmmsparse.checks import check_response
 from lmmsparse.control import Control
 from lmmsparse.effects import (
     coefficient_frames,
@@ -36,7 +36,6 @@ from lmmsparse.inference.testing import Testing
 from lmmsparse.leverage import leverages
 from lmmsparse.objective import Objective
 from lmmsparse.predict import predict_new, predict_rows
-from lmmsparse.refits import Refits, refit_responses
 from lmmsparse.simulate import draw_responses, generator
 from lmmsparse.summary import Summary, summarize
 from lmmsparse.terms import RandomTerm
@@ -362,31 +361,6 @@ class LinearMixedModel(Testing, Reporting, Profiling, Resampling):
         if not other_starts(objective.working):
             start = objective.to_user(warm_start(objective, self.theta))
         return fitted_model(frame, self.terms, objective, self.control, self.call, start=start)
-
-    def refit_many(self, Y: ArrayLike) -> Refits:
-        """The same model for many responses at once, each search warm from θ̂.
-
-        Parameters
-        ----------
-        Y : (n, m) array
-            Finite; one column a response, as `simulate` draws them.
-
-        Returns
-        -------
-        Refits
-            Arrays ``theta`` (m, n_theta), ``beta`` (m, p), ``sigma``, ``criterion``, ``converged``, ``singular`` (m,).
-
-        Examples
-        --------
-        >>> from lmmsparse import lmer, load_dataset
-        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
-        >>> many = m.refit_many(m.simulate(nsim=100, seed=1))
-        >>> many.theta.shape, bool(many.converged.all())
-        ((100, 3), True)
-        """
-        values = check_responses(Y, self.frame)
-        responses = values if self.frame.offset is None else values - self.frame.offset[:, None]
-        return refit_responses(self.objective, responses, self.theta, self.control)
 
     def refit_ml(self) -> LinearMixedModel:
         """The same model fitted by maximum likelihood; the model itself when it was."""

@@ -1,4 +1,4 @@
-"""Methods of a fitted model: the bootstrap."""
+"""Methods of a fitted model: refits to many responses, and the bootstrap."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from lmmsparse.checks import check_responses
 from lmmsparse.errors import ArgumentError
 from lmmsparse.inference.boot import Bootstrap, gathered, model_clusters
 from lmmsparse.inference.boot_refits import Task, joined, pieces, run_piece, statistic_values
 from lmmsparse.inference.boot_workers import default_start_method, in_processes
 from lmmsparse.inference.fitted import Fitted
+from lmmsparse.refits import Refits, refit_responses
 from lmmsparse.simulate import generator
 
 KINDS = ("parametric", "semiparametric", "cases")
@@ -24,7 +27,32 @@ DEFAULT_SEED = 0
 
 
 class Resampling:
-    """Methods of a fitted model: the bootstrap."""
+    """Methods of a fitted model: refits to many responses, and the bootstrap."""
+
+    def refit_many(self: Fitted, Y: ArrayLike) -> Refits:
+        """The same model for many responses at once, each search warm from θ̂.
+
+        Parameters
+        ----------
+        Y : (n, m) array
+            Finite; one column a response, as `simulate` draws them.
+
+        Returns
+        -------
+        Refits
+            Arrays ``theta`` (m, n_theta), ``beta`` (m, p), ``sigma``, ``criterion``, ``converged``, ``singular`` (m,).
+
+        Examples
+        --------
+        >>> from lmmsparse import lmer, load_dataset
+        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+        >>> many = m.refit_many(m.simulate(nsim=100, seed=1))
+        >>> many.theta.shape, bool(many.converged.all())
+        ((100, 3), True)
+        """
+        values = check_responses(Y, self.frame)
+        responses = values if self.frame.offset is None else values - self.frame.offset[:, None]
+        return refit_responses(self.objective, responses, self.estimates.theta, self.control)
 
     def bootstrap(
         self: Fitted,
