@@ -75,6 +75,8 @@ class OptInfo:
         θ (in the user's units) and criterion of every evaluation.
     plan : Plan
         Order of elimination with its predicted cost.
+    preliminary : int
+        Evaluations on a part of the data that found the start; 0 where there was no such search.
     """
 
     optimizer: str
@@ -88,6 +90,7 @@ class OptInfo:
     flat: tuple[str, ...]
     history: tuple[Evaluation, ...]
     plan: Plan
+    preliminary: int = 0
 
 
 class Recorder:
@@ -151,8 +154,9 @@ def _fit(
     working = objective.working
     record = Recorder(objective, max_evaluations if optimizer == "newton" else 10 * max_evaluations, watch)
     thinned = thinned_start(objective) if start is None and optimizer == "newton" else None
+    preliminary = 0
     if thinned is not None:
-        first = thinned[0]
+        first, preliminary = thinned
     else:
         first = working.start() if start is None else canonical(working.structures, objective.to_working(start))
     optimum = _search(objective, first, optimizer, tolerance, record)
@@ -175,7 +179,8 @@ def _fit(
     solution = objective.refined(_settled(objective, optimum, record))
     directions = empty_directions(objective, solution.theta, optimum.slopes)
     estimates = user_estimates(objective, solution, singular=bool(directions))
-    return estimates, _certificate(objective, optimum, directions, estimates, optimizer, tuple(record.history))
+    info = _certificate(objective, optimum, directions, estimates, optimizer, tuple(record.history))
+    return estimates, replace(info, preliminary=preliminary)
 
 
 def other_starts(working: WorkingObjective) -> list[Float]:

@@ -95,7 +95,7 @@ def _thinned_block(block: WorkingBlock, rows: NDArray[np.intp]) -> WorkingBlock:
     codes = block.codes[rows]
     seen = np.zeros(block.n_levels, dtype=bool)
     seen[codes] = True
-    renumber = np.cumsum(seen, dtype=block.codes.dtype) - 1
+    renumber = np.cumsum(seen) - 1  # in wide integers: codes are as narrow as the levels allow
     columns = block.columns
     constant = columns.strides[0] == 0
     columns = np.broadcast_to(columns[0], (len(rows), columns.shape[1])) if constant else columns[rows]

@@ -163,3 +163,24 @@ def test_weights_and_slopes_are_those_of_the_rows() -> None:
     rows = np.flatnonzero(np.isin(objective.y, part_y))
     assert_array_equal(part.weights, objective.design.weights[rows])
     assert_array_equal(part.blocks[0].columns, objective.design.blocks[0].columns[rows])
+
+
+@pytest.mark.parametrize("levels", [127, 128, 129])
+def test_narrow_codes_are_renumbered_without_overflow(levels: int) -> None:
+    """A factor of 128 levels has codes of eight bits, which hold 127 and no more."""
+    rng = np.random.default_rng(0)
+    a, b = np.arange(4000) % levels, rng.integers(400, size=4000)
+    case = Case(rng.normal(size=4000), np.ones((4000, 1)), (make_term(b, group="b"), make_term(a, group="a")))
+    design = case.objective().design
+    narrow = replace(design.blocks[1], codes=a.astype(np.int8 if levels <= 128 else np.int16))
+    part, _ = thinned_design(replace(design, blocks=(design.blocks[0], narrow)), case.y, 0, 300)
+    kept = part.blocks[1]
+    assert_array_equal(np.unique(kept.codes), np.arange(kept.n_levels))
+    assert kept.n_levels == levels
+
+
+def test_the_record_tells_of_the_part(objective: Objective) -> None:
+    _, info = fit(objective)
+    assert info.preliminary >= 2
+    assert fit(objective, start=objective.to_user(objective.working.start()))[1].preliminary == 0
+    assert info.evaluations == len(info.history)
