@@ -33,6 +33,10 @@ class _Limit:
                 self._limit = self._controller.limit(limits=1, user_api="blas")
             self._holders += 1
 
+    def unlock(self) -> None:
+        """Begin with a lock of one's own: in a forked process the thread that held the old one does not exist."""
+        self._lock = Lock()
+
     def release(self) -> None:
         """Give the threads back, unless somebody else still wants one."""
         with self._lock:
@@ -42,6 +46,8 @@ class _Limit:
 
 
 _LIMIT = _Limit()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_LIMIT.unlock)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import os
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from lmmsparse import threads
 from lmmsparse.threads import available_threads, single_threaded_blas
 
 
@@ -46,3 +47,13 @@ def test_available_threads(wanted: str, threads: int | None, monkeypatch: pytest
     affinity = getattr(os, "sched_getaffinity", None)
     processors = len(affinity(0)) if affinity else os.cpu_count()
     assert available_threads.__wrapped__() == (threads or processors)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="other systems do not fork")
+def test_a_forked_process_has_a_lock_of_its_own() -> None:
+    """A worker that is forked while a thread holds the lock must not wait for it for ever."""
+    with threads._LIMIT._lock:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if threads._LIMIT._lock.acquire(timeout=5) else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
