@@ -110,7 +110,20 @@ def lmer(
             response, frame.X, terms, weights=frame.weights, reml=reml, memory_limit=settings.memory_bytes
         )
     first = None if start is None else objective.checked_start(start)
-    call = Call(_data_name(data), _argument(weights), _argument(offset), _argument(subset))
+    arguments = {
+        "formula": formula,
+        "data": data,
+        "REML": REML,
+        "weights": weights,
+        "offset": offset,
+        "subset": subset,
+        "contrasts": contrasts,
+        "na_action": na_action,
+        "start": None,
+        "control": control,
+        "progress": progress,
+    }
+    call = Call(_data_name(data), _argument(weights), _argument(offset), _argument(subset), lmer, arguments, frame)
     return fitted_model(
         frame,
         terms,

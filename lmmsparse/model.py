@@ -369,6 +369,36 @@ class LinearMixedModel(Testing, Reporting, Profiling, Resampling):
         objective = self.objective.with_reml(False)
         return fitted_model(self.frame, self.terms, objective, self.control, self.call)
 
+    def update(self, formula: str | None = None, **changes: Any) -> LinearMixedModel:
+        """The model fitted again to the same data, to which it keeps a reference, with something changed.
+
+        Parameters
+        ----------
+        formula : str, optional
+            A change of the formula as in R: ``.`` stands for what was on that side, terms after a minus sign are taken
+            away, such as ``". ~ . + x - (Days | Subject) + (1 | Subject)"``.
+        **changes
+            Arguments of `lmmsparse.lmer` that are to differ: ``data``, ``REML``, ``weights``, ….
+
+        Raises
+        ------
+        FormulaError
+            The change cannot be read, or takes away a random-effects term that is not there.
+        ArgumentError
+            An argument is unknown, or the model is one for another response or other rows than the data hold.
+
+        Examples
+        --------
+        >>> from lmmsparse import lmer, load_dataset
+        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+        >>> m.update(". ~ . - (Days | Subject) + (1 | Subject)", REML=False).frame.formula.text
+        'Reaction ~ Days + (1 | Subject)'
+        """
+        if self.frame is not self.call.frame:
+            raise ArgumentError("update: this model was made from another one by new responses or rows; update that")
+        criterion = {"REML": self.is_reml} if len(self.frame.fixed_names) else {}
+        return self.call.again(formula, {**criterion, **changes})  # type: ignore[no-any-return]
+
 
 def fitted_model(
     frame: ModelFrame,

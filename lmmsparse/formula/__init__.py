@@ -8,5 +8,6 @@ from __future__ import annotations
 
 from lmmsparse.formula.parse import parse_formula
 from lmmsparse.formula.types import Bar, Formula
+from lmmsparse.formula.update import updated_formula
 
-__all__ = ["Bar", "Formula", "parse_formula"]
+__all__ = ["Bar", "Formula", "parse_formula", "updated_formula"]
