@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lmmsparse.call import Call
 from lmmsparse.checks import check_response
+from lmmsparse.components.explaining import Explaining
 from lmmsparse.control import Control
 from lmmsparse.effects import (
     coefficient_frames,
@@ -48,7 +49,7 @@ RESIDUALS = ("response", "pearson", "scaled")
 
 
 @dataclass(frozen=True, repr=False)
-class LinearMixedModel(Testing, Reporting, Profiling, Resampling):
+class LinearMixedModel(Testing, Reporting, Profiling, Resampling, Explaining):
     """A linear mixed model fitted by `lmmsparse.lmer`.
 
     Attributes

@@ -25,7 +25,8 @@ def warn_of(estimates: Estimates, info: OptInfo, objective: Objective, stackleve
     elif not info.converged:
         warnings.warn(info.message, ConvergenceWarning, stacklevel=stacklevel)
     elif estimates.singular:
-        warnings.warn(info.message.removeprefix("converged: "), SingularFitWarning, stacklevel=stacklevel)
+        text = f"{info.message.removeprefix('converged: ')}; m.singularity() explains"
+        warnings.warn(text, SingularFitWarning, stacklevel=stacklevel)
     redundant = redundant_terms(objective.design, objective.terms)
     names = info.flat or tuple(name for t in redundant for name in objective.terms[t].theta_names)
     if names:
