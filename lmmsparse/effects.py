@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lmmsparse.estimates import Estimates
-from lmmsparse.leverage import conditional_covariances
+from lmmsparse.leverage import conditional_covariances, prediction_covariances
 from lmmsparse.objective import Objective
 from lmmsparse.output import to_library
 from lmmsparse.terms import RandomTerm
@@ -55,9 +55,17 @@ def mode_frames(terms: Sequence[RandomTerm], modes: Sequence[Float], library: st
     return frames
 
 
-def mode_covariances(terms: Sequence[RandomTerm], objective: Objective, estimates: Estimates) -> dict[str, Float]:
-    """Conditional covariance σ² Λ (M⁻¹)_ℓℓ Λᵀ of the effects of every level given β̂ and θ̂, (q, K, K) a factor."""
-    inverse = conditional_covariances(objective.working, estimates.solution)
+def mode_covariances(
+    terms: Sequence[RandomTerm], objective: Objective, estimates: Estimates, with_fixed: bool = False
+) -> dict[str, Float]:
+    """Covariance σ² Λ C_ℓℓ Λᵀ of the effects of every level, (q, K, K) a factor.
+
+    C = M⁻¹: of b given β̂ and θ̂.  With the uncertainty of β̂, C = M⁻¹ + U_X(XᵀV⁻¹X)⁻¹U_Xᵀ: of b̂ − b (Henderson 1975).
+    """
+    if with_fixed:
+        inverse = prediction_covariances(estimates.solution)
+    else:
+        inverse = conditional_covariances(objective.working, estimates.solution)
     out = {}
     for group, members in terms_by_group(terms).items():
         # from u to the user's effects, for all terms of the factor together: they are correlated given the data

@@ -16,14 +16,11 @@ from lmmsparse.components.explaining import Explaining
 from lmmsparse.control import Control
 from lmmsparse.effects import (
     coefficient_frames,
-    mode_covariances,
-    mode_frames,
     smallest_spread,
     term_covariances,
 )
 from lmmsparse.errors import (
     ArgumentError,
-    NewDataError,
 )
 from lmmsparse.estimates import Estimates
 from lmmsparse.extract import Parts, extract
@@ -36,8 +33,8 @@ from lmmsparse.inference.resampling import Resampling
 from lmmsparse.inference.testing import Testing
 from lmmsparse.leverage import leverages
 from lmmsparse.objective import Objective
-from lmmsparse.predict import predict_new, predict_rows
-from lmmsparse.simulate import draw_responses, generator
+from lmmsparse.predict import predict_rows
+from lmmsparse.prediction.predicting import Predicting
 from lmmsparse.summary import Summary, summarize
 from lmmsparse.terms import RandomTerm
 from lmmsparse.varcorr import VarCorr
@@ -49,7 +46,7 @@ RESIDUALS = ("response", "pearson", "scaled")
 
 
 @dataclass(frozen=True, repr=False)
-class LinearMixedModel(Testing, Reporting, Profiling, Resampling, Explaining):
+class LinearMixedModel(Testing, Reporting, Profiling, Resampling, Explaining, Predicting):
     """A linear mixed model fitted by `lmmsparse.lmer`.
 
     Attributes
@@ -116,25 +113,6 @@ class LinearMixedModel(Testing, Reporting, Profiling, Resampling, Explaining):
     def varcorr(self) -> VarCorr:
         """Standard deviations and correlations of the random effects."""
         return VarCorr(term_covariances(self.terms, self.estimates), self.sigma)
-
-    def ranef(self, cond_var: bool = False) -> dict[str, Any]:
-        """Conditional modes of the random effects.
-
-        Parameters
-        ----------
-        cond_var : bool
-            Return pairs of the frame and the (q, K, K) conditional covariance matrices given β̂ and θ̂.
-
-        Returns
-        -------
-        dict of str to frame
-            A frame for every grouping factor: one row a level, one column an effect.
-        """
-        frames = mode_frames(self.terms, self.estimates.b, self.frame.library)
-        if not cond_var:
-            return dict(frames)
-        covariances = mode_covariances(self.terms, self.objective, self.estimates)
-        return {group: (frame, covariances[group]) for group, frame in frames.items()}
 
     def coef(self) -> dict[str, Any]:
         """Fixed plus random effects of every level: a frame for every grouping factor."""
@@ -284,67 +262,6 @@ class LinearMixedModel(Testing, Reporting, Profiling, Resampling, Explaining):
         kind = "REML criterion" if self.is_reml else "-2 log-likelihood"
         fit = f"{self.nobs} rows, {kind} {self.criterion:.4f}, {self.optinfo.message}"
         return f"<LinearMixedModel {self.frame.formula.text!r}: {fit}>"
-
-    def predict(
-        self, newdata: Any = None, re_form: Any = None, allow_new_levels: bool = False, offset: Any = None
-    ) -> pd.Series:
-        """Predicted means.
-
-        Parameters
-        ----------
-        newdata : frame or dict of arrays, optional
-            New rows; those of the fit by default.
-        re_form : None, str or 0
-            Random effects to include: all (None), none (``"~0"`` or 0), or those of a one-sided formula such as
-            ``"~(1|g)"``.
-        allow_new_levels : bool
-            Predict rows of levels that the fit has not seen without the effects of that factor.
-        offset : (m,) array or scalar, optional
-            Offset of the new rows beside ``offset()`` terms; needed when the fit had one.
-
-        Returns
-        -------
-        pandas.Series
-            NaN where a variable of the fixed part is missing.
-
-        Raises
-        ------
-        NewDataError
-            A column is missing, or a level is new.
-        ArgumentError
-            ``re_form`` names random effects that the model does not have.
-        """
-        beta, b = self.estimates.beta, self.estimates.b
-        if newdata is None:
-            if offset is not None:
-                raise ArgumentError("predict: offset goes with newdata; the rows of the fit have theirs")
-            return self._by_row(predict_rows(self.frame, self.terms, beta, b, re_form), "predicted")
-        if self.call.has_offset and offset is None:
-            raise NewDataError(
-                "the model was fitted with an offset argument: "
-                "give predict(newdata, offset=...) the offset of the new rows, 0 for none"
-            )
-        values = predict_new(self.frame, self.terms, beta, b, newdata, re_form, allow_new_levels, offset)
-        return pd.Series(values, index=self.frame.spec.index(newdata), name="predicted")
-
-    def simulate(self, nsim: int = 1, seed: Any = None, use_u: bool = False) -> Float:
-        """Responses drawn from the fitted model, (n, nsim).
-
-        Parameters
-        ----------
-        nsim : int
-        seed : int or numpy.random.Generator, optional
-        use_u : bool
-            Keep the estimated random effects instead of drawing new ones.
-        """
-        if isinstance(nsim, bool) or not isinstance(nsim, (int, np.integer)) or nsim < 1:
-            raise ArgumentError(f"simulate: nsim must be a positive integer, got {nsim!r}")
-        rng = generator(seed)
-        fixed = predict_rows(self.frame, self.terms, self.estimates.beta, self.estimates.b, re_form=0)
-        modes = self.estimates.b if use_u else None
-        return draw_responses(
-            fixed, self.terms, self.estimates.templates, self.sigma, self.frame.weights, int(nsim), rng, modes
-        )
 
     def refit(self, y: ArrayLike) -> LinearMixedModel:
         """The same model for another response; only its cross-products are new, and the search begins at θ̂.

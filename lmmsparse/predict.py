@@ -1,4 +1,4 @@
-"""Linear predictors for old and new rows, and which random effects enter them."""
+"""Linear predictors of the rows of the fit, and which random effects enter them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.errors import ArgumentError, FormulaError, NewDataError
+from lmmsparse.errors import ArgumentError, FormulaError
 from lmmsparse.formula import Bar, parse_formula
 from lmmsparse.frame import Codes, ModelFrame, NewData, TermKey, term_keys
 from lmmsparse.terms import RandomTerm
@@ -110,48 +110,4 @@ def predict_rows(
     for choice in selected_effects(re_form, terms, frame.spec):
         term = terms[choice.term]
         total += random_part(term.columns, term.codes, modes[choice.term], choice.columns)
-    return np.asarray(total)
-
-
-def predict_new(
-    frame: ModelFrame,
-    terms: Sequence[RandomTerm],
-    beta: Float,
-    modes: Sequence[Float],
-    newdata: Any,
-    re_form: Any = None,
-    allow_new_levels: bool = False,
-    offset: Any = None,
-) -> Float:
-    """Offset + Xβ + the selected random effects for new rows, (m,).
-
-    Raises
-    ------
-    NewDataError
-        A column is missing, or a level is new and ``allow_new_levels`` is False.
-    """
-    spec = frame.spec
-    total = spec.fixed(newdata) @ beta if len(beta) else np.zeros(len(spec.index(newdata)))
-    total = total + spec.offset(newdata)
-    if offset is not None:
-        try:
-            values = np.asarray(offset, dtype=float)
-        except (TypeError, ValueError) as error:
-            raise ArgumentError(
-                f"offset must be numbers, one for each row of newdata or one for all, got {offset!r}"
-            ) from error
-        if values.ndim and values.shape != total.shape:
-            raise ArgumentError(f"offset has {values.size} values, newdata {len(total)} rows")
-        total = total + values
-    for choice in selected_effects(re_form, terms, frame.spec):
-        term = terms[choice.term]
-        codes = spec.codes(newdata, term.group)
-        if not allow_new_levels and (codes < 0).any():
-            row = int(np.flatnonzero(codes < 0)[0])
-            raise NewDataError(
-                f"new levels detected in newdata: {int((codes < 0).sum())} rows have a level of {term.group!r} that "
-                f"the fit has not seen, or none (the first is row {row}); allow_new_levels=True predicts them without "
-                f"the effects of {term.group!r}"
-            )
-        total += random_part(spec.bar_columns(newdata, term.bar), codes, modes[choice.term], choice.columns)
     return np.asarray(total)

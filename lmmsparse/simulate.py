@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.errors import ArgumentError
+from lmmsparse.frame import Codes
 from lmmsparse.predict import random_part
-from lmmsparse.terms import RandomTerm
 
 Float = NDArray[np.float64]
 
@@ -23,9 +23,25 @@ def generator(seed: Any) -> np.random.Generator:
         raise ArgumentError(f"seed must be a non-negative integer or a numpy.random.Generator, got {seed!r}") from error
 
 
+class DrawnTerm(Protocol):
+    """A random-effect term of the rows that are drawn: a `RandomTerm`, or what a term has to do with new rows."""
+
+    @property
+    def codes(self) -> Codes:
+        """Level of each row; negative for none."""
+
+    @property
+    def columns(self) -> Float:
+        """Columns left of the bar, (n, k)."""
+
+    @property
+    def n_levels(self) -> int:
+        """Number q of levels."""
+
+
 def draw_responses(
     fixed: Float,
-    terms: Sequence[RandomTerm],
+    terms: Sequence[DrawnTerm],
     templates: Sequence[Float],
     sigma: float,
     weights: Float | None,
@@ -46,19 +62,20 @@ def draw_responses(
     nsim : int
     rng : numpy.random.Generator
     modes : sequence of (q, k) arrays, optional
-        Keep these random effects instead of drawing new ones.
+        Keep these random effects instead of drawing new ones; those that are NaN are drawn.
     """
     n = len(fixed)
     out = np.empty((n, nsim))
     noise = sigma if weights is None else sigma / np.sqrt(weights)
+    drawn = [modes is None or bool(np.isnan(modes[t]).any()) for t in range(len(terms))]
     for s in range(nsim):
         y = fixed + noise * rng.standard_normal(n)
         for t, term in enumerate(terms):
-            size = len(term.names)
-            if modes is None:
-                b = sigma * rng.standard_normal((term.n_levels, size)) @ templates[t].T
-            else:
-                b = modes[t]
+            size = term.columns.shape[1]
+            b = sigma * rng.standard_normal((term.n_levels, size)) @ templates[t].T if drawn[t] else None
+            if modes is not None:
+                b = modes[t] if b is None else np.where(np.isnan(modes[t]), b, modes[t])
+            assert b is not None
             y += random_part(term.columns, term.codes, b, tuple(range(size)))
         out[:, s] = y
     return out

@@ -6,7 +6,16 @@ import numpy as np
 from hypothesis import given
 from numpy.testing import assert_allclose
 
-from lmmsparse.leverage import conditional_covariances, inverse_pairs, leverages
+from lmmsparse.leverage import (
+    FactorRows,
+    RowVariances,
+    WorkingRows,
+    conditional_covariances,
+    inverse_pairs,
+    leverages,
+    prediction_covariances,
+)
+from lmmsparse.objective import Objective
 from tests.designs import Case, Float, cases_with_theta, generated, make_case, needs_cholmod, sparse_cores
 from tests.oracle import Oracle
 
@@ -117,3 +126,56 @@ def test_pairs_with_a_sparse_core() -> None:
     with sparse_cores():
         assert_pairs(make_case("nested and crossed", [[(2, True)], [(1, True)], [(2, False)]], weighted=True))
         assert_pairs(make_case("three crossed", [[(1, True)], [(2, True)], [(1, True)]]))
+
+
+def equations(objective: Objective, theta: Float) -> Float:
+    """Inverse of [X ZΛ]ᵀW[X ZΛ] + diag(0, I) in working coordinates: the covariance of (β̂, û − u) over σ²."""
+    design, parts = objective.design, []
+    for block, lam in zip(design.blocks, objective.working.templates(theta), strict=True):
+        indicator = np.eye(block.n_levels)[block.codes]
+        parts.append((indicator[:, :, None] * (block.columns @ lam)[:, None, :]).reshape(len(design.X), -1))
+    whole = np.hstack([design.X, *parts])
+    w = np.ones(len(whole)) if design.weights is None else design.weights
+    left = whole.T @ (w[:, None] * whole)
+    p = design.X.shape[1]
+    left[p:, p:] += np.eye(len(left) - p)
+    return np.linalg.inv(left)
+
+
+def assert_row_variances(case: Case, theta: Float) -> None:
+    """Rows with any levels, some without one, and with any columns."""
+    objective, rng, m = case.objective(), np.random.default_rng(1), 40
+    theta = objective.to_working(theta)
+    working, design = objective.working, objective.design
+    X, factors, z = rng.normal(size=(m, design.X.shape[1])), [], []
+    for g, block in enumerate(design.blocks):
+        codes = rng.integers(-1, block.n_levels, size=m)
+        columns = rng.normal(size=(m, block.columns.shape[1]))
+        factors.append(FactorRows(g, codes, columns))
+        indicator = np.eye(block.n_levels)[codes] * (codes >= 0)[:, None]
+        scaled = columns @ working.templates(theta)[g]
+        z.append((indicator[:, :, None] * scaled[:, None, :]).reshape(m, -1))
+    rows = np.hstack([X, *z])
+    solution, covariance = working.solve(theta), equations(objective, theta)
+    found = RowVariances(working, WorkingRows(X, tuple(factors), fitted=False))(solution)
+    assert_allclose(found, np.einsum("ma,ab,mb->m", rows, covariance, rows), rtol=1e-7, atol=1e-12)
+    start = X.shape[1]
+    for blocks in prediction_covariances(solution):
+        for block in blocks:
+            here = slice(start, start + len(block))
+            assert_allclose(block, covariance[here, here], rtol=1e-7, atol=1e-10)
+            start = here.stop
+
+
+@generated
+@given(cases_with_theta(boundary=True))
+def test_variances_of_any_rows(drawn: tuple[Case, Float]) -> None:
+    assert_row_variances(*drawn)
+
+
+@needs_cholmod
+@generated
+@given(cases_with_theta())
+def test_variances_of_any_rows_with_a_sparse_core(drawn: tuple[Case, Float]) -> None:
+    with sparse_cores():
+        assert_row_variances(*drawn)

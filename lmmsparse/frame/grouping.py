@@ -260,11 +260,39 @@ def match(level_map: LevelMap, columns: Mapping[str, Column], n: int) -> NDArray
     return codes.astype(np.int32)
 
 
+def match_new(level_map: LevelMap, columns: Mapping[str, Column], codes: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Codes of `match` in which each distinct new level has a number of its own, from the number of levels on.
+
+    Parameters
+    ----------
+    level_map : LevelMap
+    columns : mapping of str to Column
+    codes : (m,) array
+        Those of `match`; rows whose level is missing keep -1.
+    """
+    complete = codes < 0
+    for factor in level_map.factors:
+        missing = columns[factor].missing
+        if missing is not None:
+            complete = complete & ~missing
+    rows = np.flatnonzero(complete)
+    if rows.size == 0:
+        return codes
+    number = np.zeros(rows.size, dtype=np.int64)
+    for factor in level_map.factors:
+        right, values = _observed(columns[factor].take(rows))
+        number = np.unique(number * len(values) + right, return_inverse=True)[1]
+    known = len(level_map.keys[-1]) if level_map.keys else len(level_map.levels[0])
+    out = codes.copy()
+    out[rows] = known + number
+    return out
+
+
 def _matched(factor: str, levels: pd.Index, columns: Mapping[str, Column], n: int) -> NDArray[np.int64]:
     column = columns[factor]
     complete = None if column.missing is None else np.flatnonzero(~column.missing)
     matched = np.full(n, -1, dtype=np.int64)
-    if complete is not None and complete.size == 0:
+    if n == 0 or (complete is not None and complete.size == 0):
         return matched
     codes, values = _observed(column.take(complete))
     found = levels.get_indexer(pd.Index(labels_of(values)))

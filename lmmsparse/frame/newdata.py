@@ -17,7 +17,7 @@ from lmmsparse.formula.pointing import suggestion
 from lmmsparse.frame.columns import Column, Mask
 from lmmsparse.frame.design import Design
 from lmmsparse.frame.evaluate import evaluate
-from lmmsparse.frame.grouping import LevelMap, match
+from lmmsparse.frame.grouping import LevelMap, match, match_new
 from lmmsparse.frame.sources import Table, open_table
 from lmmsparse.frame.variables import Trained, prepared, prepared_like
 
@@ -78,8 +78,15 @@ class NewData:
         """Columns of the i-th bar, in formula order; as `fixed` otherwise."""
         return self._matrix(self.bar_designs[i], newdata)
 
-    def codes(self, newdata: Any, group: str) -> NDArray[np.int32]:
+    def codes(self, newdata: Any, group: str, number_new: bool = False) -> NDArray[np.int32]:
         """Levels of a grouping factor.
+
+        Parameters
+        ----------
+        newdata : frame or dict of arrays with m rows
+        group : str
+        number_new : bool
+            Number the levels that the fit has not seen, too, after those that it has.
 
         Returns
         -------
@@ -98,7 +105,8 @@ class NewData:
         table = open_table(newdata)
         level_map = self.level_maps[group]
         columns = {factor: self._grouping_column(factor, table) for factor in level_map.factors}
-        return match(level_map, columns, table.n_rows)
+        codes = match(level_map, columns, table.n_rows)
+        return match_new(level_map, columns, codes) if number_new else codes
 
     def offset(self, newdata: Any) -> Matrix:
         """Sum of the ``offset()`` terms.
@@ -130,7 +138,7 @@ class NewData:
         table = open_table(newdata)
         names = [name for name in design.terms.variables if name in self.variables]
         values, complete = self._complete(table, names)
-        if complete.size == table.n_rows:
+        if complete.size and complete.size == table.n_rows:
             return _design_matrix(design, values, table.n_rows)
         matrix = np.full((table.n_rows, len(design.names)), np.nan)
         if complete.size:

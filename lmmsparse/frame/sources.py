@@ -62,8 +62,14 @@ class Table:
         return column_of(name, self.native.get_column(name))
 
 
-def open_table(data: Any) -> Table:
+def open_table(data: Any, allow_empty: bool = False) -> Table:
     """Recognise the data's library.
+
+    Parameters
+    ----------
+    data : frame, dict of arrays or Table
+    allow_empty : bool
+        A table without rows will do.
 
     Raises
     ------
@@ -73,7 +79,7 @@ def open_table(data: Any) -> Table:
     if isinstance(data, Table):
         return data
     table = _open(data)
-    if table.n_rows == 0:
+    if table.n_rows == 0 and not allow_empty:
         raise DataError("The data have no rows.")
     return table
 

@@ -3,8 +3,8 @@
 #   Rscript tests/references/reference.R DIRECTORY [PART ...]
 #
 # Writes lme4.json, edge_cases.json, summary/*.txt and inference_*.json into DIRECTORY; with parts named, only those.
-# Needs R with lme4, lmerTest, pbkrtest, numDeriv, boot, performance and jsonlite, and about five minutes, most of them
-# for InstEval.
+# Needs R with lme4, lmerTest, pbkrtest, glmmTMB, numDeriv, boot, performance and jsonlite, and about five minutes, most
+# of them for InstEval.
 suppressMessages({
   library(lme4)
   library(jsonlite)
@@ -16,7 +16,8 @@ options(width = 80)
 script <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE))
 here <- dirname(normalizePath(script))
 packaged <- file.path(here, "..", "..", "lmmsparse", "datasets", "data")
-parts <- c("models", "edge_cases", "summaries", "testing", "reporting", "profiling", "bootstrap", "components")
+parts <- c("models", "edge_cases", "summaries", "testing", "reporting", "profiling", "bootstrap", "components",
+           "prediction")
 
 arguments <- commandArgs(TRUE)
 directory <- if (length(arguments)) arguments[1] else here
@@ -38,3 +39,4 @@ if ("reporting" %in% chosen) write_answers(reporting_answers(), "inference_repor
 if ("profiling" %in% chosen) write_answers(profile_answers(), "inference_profiling.json")
 if ("bootstrap" %in% chosen) write_answers(bootstrap_answers(), "inference_bootstrap.json")
 if ("components" %in% chosen) write_answers(component_answers(), "inference_components.json")
+if ("prediction" %in% chosen) write_answers(prediction_answers(), "inference_prediction.json")

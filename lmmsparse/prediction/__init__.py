@@ -1,0 +1,1 @@
+"""Predictions with their errors, and new responses drawn from a fit."""

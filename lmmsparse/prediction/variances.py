@@ -1,0 +1,156 @@
+"""Variances of predictions and how they depend on θ: array-only functions.
+
+Everything is in working coordinates and over σ², the parameters being φ = (θ, log σ).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmmsparse.inference.kenward_roger import KenwardRoger
+from lmmsparse.inference.uncertainty import STEP, Uncertainty
+from lmmsparse.leverage import FactorRows, RowVariances, WorkingRows
+from lmmsparse.objective import Objective
+from lmmsparse.prediction.rows import Rows, TermRows
+from lmmsparse.solution import Solution
+from lmmsparse.threads import single_threaded_blas
+
+Float = NDArray[np.float64]
+
+
+# An estimated variance spreads as a single square at most.  Linearised in θ where θ̂ is below its own standard error s
+# it seems to spread more: θ̂² has 2(θ² + s²)²/(4θ²s² + 2s⁴) ≥ 1 degrees of freedom, not the θ²/(2s²) of its slope.
+SMALLEST_DF = 1.0
+
+
+class Variance(NamedTuple):
+    """Variance of every row (m,), and its derivatives with respect to θ (m, n_theta)."""
+
+    value: Float
+    slopes: Float
+
+    def plus(self, other: Variance) -> Variance:
+        """Sum of two."""
+        return Variance(self.value + other.value, self.slopes + other.slopes)
+
+
+def mean_variance(objective: Objective, solution: Solution, rows: Rows, with_slopes: bool) -> Variance:
+    """Variance of x(β̂ − β) + z(b̂ − b) over σ², z being zero on effects that are not chosen or of new levels.
+
+    Its derivatives are central differences, each from two solutions at nearby θ.
+
+    Parameters
+    ----------
+    objective : Objective
+    solution : Solution
+        At θ̂.
+    rows : Rows
+    with_slopes : bool
+        Zeros instead of derivatives without it.
+    """
+    working = objective.working
+    slopes = np.zeros((len(rows.X), len(solution.theta)))
+    with single_threaded_blas():
+        variances = RowVariances(working, working_rows(objective, rows))
+        value = variances(solution)
+        for i in range(len(solution.theta) if with_slopes else 0):
+            step = np.zeros(len(solution.theta))
+            step[i] = STEP * max(1.0, abs(solution.theta[i]))
+            for sign in (1.0, -1.0):
+                slopes[:, i] += sign * variances(working.solve(solution.theta + sign * step)) / (2.0 * step[i])
+    return Variance(value, slopes)
+
+
+def fixed_variance(X: Float, known: Uncertainty, sigma: float) -> Variance:
+    """Variance of xβ̂ over σ² in the user's columns, with analytic derivatives."""
+    slopes = [np.einsum("ma,ab,mb->m", X, J, X, optimize=True) for J in known.jacobian[:-1]]
+    value = np.einsum("ma,ab,mb->m", X, known.fixed, X, optimize=True)
+    return Variance(value / sigma**2, np.column_stack(slopes) / sigma**2)
+
+
+def new_effects_variance(objective: Objective, solution: Solution, rows: Rows, left: bool) -> Variance:
+    """zᵀΛΛᵀz of random effects that are drawn anew.
+
+    Those are the chosen ones of levels that the fit has not seen or, with ``left``, those that are not chosen.
+    """
+    working = objective.working
+    total = Variance(np.zeros(len(rows.X)), np.zeros((len(rows.X), len(solution.theta))))
+    for one in rows.left if left else rows.chosen:
+        if not left and (one.codes >= 0).all():
+            continue
+        g, where = working.columns[one.term]
+        columns = _in_working(one.masked(None if left else one.codes < 0), objective, one.term)
+        scaled = columns @ solution.templates[g][where, where]
+        total.value[:] += (scaled**2).sum(axis=1)
+        a, b = working.structures[one.term].entries
+        total.slopes[:, working.slices[one.term]] += 2.0 * columns[:, a] * scaled[:, b]
+    return total
+
+
+def satterthwaite(variance: Variance, covariance: Float) -> Float:
+    """Degrees of freedom 2v²/(gᵀAg) of every row, at least `SMALLEST_DF`, (m,); infinite where v is known exactly.
+
+    Parameters
+    ----------
+    variance : Variance
+    covariance : (n_theta + 1, n_theta + 1) array
+        A, that of θ̂ and log σ̂: the derivative of σ²v with respect to log σ is 2σ²v.
+    """
+    g = np.column_stack([variance.slopes, 2.0 * variance.value])
+    df = _ratio(variance.value, np.einsum("mi,ij,mj->m", g, covariance, g, optimize=True))
+    return np.asarray(np.maximum(df, SMALLEST_DF))
+
+
+def kenward_roger_rows(X: Float, known: KenwardRoger) -> tuple[Float, Float]:
+    """Kenward and Roger's variance of xβ̂ and degrees of freedom of every row, (m,) each, σ² included.
+
+    For a single row their degrees of freedom are 2(xᵀCx)²/Σ W_ij g_i g_j with g_i = xᵀCP_iCx.
+    """
+    XF = X @ known.fixed
+    g = np.column_stack([np.einsum("ma,ab,mb->m", XF, P, XF, optimize=True) for P in known.P])
+    value = np.einsum("ma,ma->m", XF, X)
+    df = _ratio(value, np.einsum("mi,ij,mj->m", g, known.W, g, optimize=True))
+    return np.einsum("ma,ab,mb->m", X, known.adjusted, X, optimize=True), df
+
+
+def _ratio(value: Float, spread: Float) -> Float:
+    """2 value²/spread, (m,); infinite where nothing spreads."""
+    known = ~(spread > 0.0) & ~np.isnan(spread)
+    return np.where(known, np.inf, 2.0 * value**2 / np.where(known, 1.0, spread))
+
+
+def working_rows(objective: Objective, rows: Rows) -> WorkingRows:
+    """Rows in working coordinates, with the random effects that are chosen."""
+    design, working = objective.design, objective.working
+    by_factor: dict[int, list[TermRows]] = {}
+    for one in rows.chosen:
+        by_factor.setdefault(working.columns[one.term][0], []).append(one)
+    factors = tuple(
+        FactorRows(g, members[0].codes, _factor_columns(objective, g, members, rows.fitted))
+        for g, members in sorted(by_factor.items())
+    )
+    X: Float = design.X
+    if not rows.fitted:
+        X = np.asarray(np.linalg.solve(design.coordinates.fixed_map.T, rows.X.T).T)
+    return WorkingRows(X, factors, rows.fitted)
+
+
+def _factor_columns(objective: Objective, g: int, members: Sequence[TermRows], fitted: bool) -> Float:
+    """Working columns of the chosen effects of one factor, (m, K)."""
+    block, working = objective.design.blocks[g], objective.working
+    chosen = sum(len(one.selected) for one in members)
+    if fitted and chosen == block.columns.shape[1]:
+        return block.columns
+    columns = np.zeros((len(members[0].codes), block.columns.shape[1]))
+    for one in members:
+        columns[:, working.columns[one.term][1]] = _in_working(one.masked(), objective, one.term)
+    return columns
+
+
+def _in_working(columns: Float, objective: Objective, term: int) -> Float:
+    """Working columns C L⁻¹ of a term from the user's."""
+    return np.asarray(np.linalg.solve(objective.design.coordinates.term_maps[term].T, columns.T).T)
