@@ -40,6 +40,8 @@ class Points:
         Infinite where the factorization failed.
     pwrss : (m,) array
     beta : (m, p) array
+    fixed_factor : (m, p, p) array
+        Lower Cholesky factor of XᵀV⁻¹X.
     scores : list of (m, k_t, k_t) arrays
         ∂d/∂Σ_t.
     information : (m, n_theta, n_theta) array
@@ -51,6 +53,7 @@ class Points:
     value: Float
     pwrss: Float
     beta: Float
+    fixed_factor: Float
     scores: list[Float]
     information: Float
     plain: Mask
@@ -67,6 +70,7 @@ class Points:
             put(self.value, other.value),
             put(self.pwrss, other.pwrss),
             put(self.beta, other.beta),
+            put(self.fixed_factor, other.fixed_factor),
             [put(old, new) for old, new in zip(self.scores, other.scores, strict=True)],
             put(self.information, other.information),
             put(self.plain, other.plain),
@@ -74,9 +78,14 @@ class Points:
 
     def taken(self, where: Index) -> Points:
         """Some of the points."""
-        scores = [score[where] for score in self.scores]
         return Points(
-            self.value[where], self.pwrss[where], self.beta[where], scores, self.information[where], self.plain[where]
+            self.value[where],
+            self.pwrss[where],
+            self.beta[where],
+            self.fixed_factor[where],
+            [score[where] for score in self.scores],
+            self.information[where],
+            self.plain[where],
         )
 
 

@@ -16,6 +16,8 @@ ROUNDING_MARGIN = 32.0
 # column keeps this share of its length beside those before it, and its spread this share of its size.
 CLEAR_SHARE = 1e-2
 CLEAR_SPREAD = 1e-6
+# A column that makes less than this of the length of one that it helps to span is no part of it.
+SMALLEST_SHARE = 1e-11
 
 
 def independent_columns(X: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> NDArray[np.intp]:
@@ -65,6 +67,30 @@ def independent_columns(X: NDArray[np.float64], weights: NDArray[np.float64] | N
             basis[:, len(kept)] = column / remaining
             kept.append(j)
     return np.asarray(kept, dtype=np.intp)
+
+
+def spanning_coefficients(
+    X: NDArray[np.float64], kept: NDArray[np.intp], weights: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """The coefficients A with X_other = X_kept A, (kept, others), for the columns that others span.
+
+    Parameters
+    ----------
+    X : (n, p) array
+    kept : array of int
+        What `independent_columns` found.
+    weights : (n,) array, optional
+        Positive prior weights.
+    """
+    others = np.setdiff1d(np.arange(X.shape[1]), kept)
+    if not others.size:
+        return np.zeros((len(kept), 0))
+    root = np.ones((len(X), 1)) if weights is None else np.sqrt(weights)[:, None]
+    lengths = np.maximum(np.linalg.norm(root * X, axis=0), np.finfo(float).tiny)
+    Q, R = np.linalg.qr(root * X[:, kept] / lengths[kept])
+    shares = np.linalg.solve(R, Q.T @ (root * X[:, others] / lengths[others]))
+    shares[np.abs(shares) < SMALLEST_SHARE] = 0.0  # rounding
+    return np.asarray(shares * lengths[others] / lengths[kept][:, None])
 
 
 def _clearly_independent(X: NDArray[np.float64], weights: NDArray[np.float64] | None) -> bool:

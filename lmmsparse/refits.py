@@ -34,6 +34,8 @@ class Refits:
     ----------
     theta : (m, n_theta) array
     beta : (m, p) array
+    std_error : (m, p) array
+        Standard errors of the fixed effects.
     sigma : (m,) array
     criterion : (m,) array
         REML criterion or −2 log-likelihood.
@@ -45,6 +47,7 @@ class Refits:
 
     theta: Float
     beta: Float
+    std_error: Float
     sigma: Float
     criterion: Float
     converged: NDArray[np.bool_]
@@ -92,6 +95,7 @@ def refit_responses(objective: Objective, responses: Float, start: Float, contro
             max_evaluations=control.max_evaluations,
         )
         out.theta[i], out.beta[i], out.sigma[i] = estimates.theta, estimates.beta, estimates.sigma
+        out.std_error[i] = np.sqrt(np.diag(estimates.fixed_covariance))
         out.criterion[i], out.converged[i] = estimates.criterion, info.converged
         out.singular[i] = estimates.singular
         out.evaluations[i] += info.evaluations
@@ -103,7 +107,14 @@ def _unfitted(objective: Objective, responses: Float) -> Refits:
     m, n_theta, p = responses.shape[1], len(objective.theta_names), objective.working.products.p
     no, none = np.zeros(m, dtype=bool), np.full(m, np.nan)
     return Refits(
-        np.full((m, n_theta), np.nan), np.full((m, p), np.nan), none, none.copy(), no, no.copy(), np.zeros(m, np.int64)
+        theta=np.full((m, n_theta), np.nan),
+        beta=np.full((m, p), np.nan),
+        std_error=np.full((m, p), np.nan),
+        sigma=none,
+        criterion=none.copy(),
+        converged=no,
+        singular=no.copy(),
+        evaluations=np.zeros(m, np.int64),
     )
 
 
@@ -129,12 +140,29 @@ def _together(objective: Objective, responses: Float, start: Float, control: Con
     return Refits(
         theta=objective.to_user(theta.T).T,
         beta=origins.start.T + scale[:, None] * np.linalg.solve(fixed_map, ends.points.beta.T).T,
+        std_error=sigma[:, None] * _unit_errors(fixed_map, ends.points.fixed_factor),
         sigma=sigma,
         criterion=ends.points.value + constant,
         converged=~origins.exact & _undoubted(batch, ends),
         singular=np.zeros(len(scale), dtype=bool),
         evaluations=evaluations,
     )
+
+
+def _unit_errors(fixed_map: Float, factors: Float) -> Float:
+    """Standard errors of β̂ = B⁻¹ β_working over σ̂, (m, p): lengths of the columns of L⁻¹B⁻ᵀ.
+
+    Parameters
+    ----------
+    fixed_map : (p, p) array
+        B
+    factors : (m, p, p) array
+        L; NaN comes of those without an inverse.
+    """
+    regular = np.asarray((np.diagonal(factors, axis1=1, axis2=2) > 0.0).all(axis=1))
+    whole = np.where(regular[:, None, None], factors, np.eye(factors.shape[1]))
+    inverse = np.linalg.solve(whole, np.linalg.inv(fixed_map).T)
+    return np.where(regular[:, None], np.sqrt((inverse**2).sum(axis=1)), np.nan)
 
 
 class _Batch:
@@ -179,7 +207,7 @@ class _Batch:
             score = inverse.transpose(0, 2, 1) @ (q * np.eye(lam.shape[1]) - found.sums[g][:, where, where]) @ inverse
             scores.append((score + score.transpose(0, 2, 1)) / 2)
         value = np.where(found.failed == 0, value, np.inf)
-        return Points(value, pwrss, found.beta, scores, found.information, plain)
+        return Points(value, pwrss, found.beta, found.fixed_factor, scores, found.information, plain)
 
 
 def lower(one: Ends, other: Ends) -> Ends:

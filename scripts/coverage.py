@@ -37,7 +37,7 @@ Float = NDArray[np.float64]
 GROUPS, ROWS = 30, 4
 TRUE = np.array([2.0, 0.5, 1.0])
 LEVEL = 0.95
-BOOT = ("percentile", "basic", "bca")
+BOOT = ("percentile", "basic", "bca", "studentized")
 
 
 def design() -> pd.DataFrame:
@@ -62,9 +62,8 @@ def intervals(m: Any, replicates: int, rng: np.random.Generator) -> dict[str, Fl
         "Satterthwaite": _symmetric(beta, plain.std_error, plain.df),
         "Kenward-Roger": _symmetric(beta, np.sqrt(np.diag(known.adjusted)), kr_df),
     }
-    if hasattr(m, "profile"):
-        table = m.conf_int(LEVEL, method="profile", parm="beta_")
-        out["profile"] = table[["conf_low", "conf_high"]].to_numpy()
+    table = m.conf_int(LEVEL, method="profile", parm="beta_")
+    out["profile"] = table[["conf_low", "conf_high"]].to_numpy()
     boot = m.bootstrap(replicates, seed=rng)
     for method in BOOT:
         table = boot.conf_int(LEVEL, method=method, parm="beta_")

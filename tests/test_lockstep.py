@@ -74,7 +74,8 @@ class Problems:
                     products = inverse @ one @ inverse @ other
                     information[:, start + i, start + j] = ROWS * np.trace(products, axis1=1, axis2=2)
             start += structure.n_theta
-        return Points(value, np.ones(m), np.zeros((m, 0)), scores, information, np.ones(m, dtype=bool))
+        no_beta, no_factor = np.zeros((m, 0)), np.zeros((m, 0, 0))
+        return Points(value, np.ones(m), no_beta, no_factor, scores, information, np.ones(m, dtype=bool))
 
     def start(self) -> list[Float]:
         return [np.eye(structure.size) for structure in self.structures]

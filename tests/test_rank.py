@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
-from lmmsparse.rank import _clearly_independent, independent_columns
+from lmmsparse.rank import _clearly_independent, independent_columns, spanning_coefficients
 
 
 @pytest.fixture
@@ -104,3 +104,15 @@ def test_the_quick_answer_is_given() -> None:
     for columns in ([one, x, z, x - z], [x, one], [one, 2 * one], [0 * one, x], [one, 1e9 + z]):
         assert not _clearly_independent(np.column_stack(columns), None)
     assert not _clearly_independent(rng.normal(size=(3, 3)), None)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_columns_that_are_dropped_are_given_by_the_others(X: np.ndarray, weighted: bool) -> None:
+    columns = np.column_stack([X[:, :2], 3e8 * X[:, 1] - 2, np.zeros(40), X[:, 2], 1e-9 * (X[:, 0] + X[:, 2]), X[:, 3]])
+    weights = np.linspace(0.1, 3.0, 40) if weighted else None
+    found = spanning_coefficients(columns, independent_columns(columns, weights), weights)
+    want = np.zeros((4, 3))
+    want[[0, 1], 0], want[[0, 2], 2] = [-2.0, 3e8], 1e-9
+    assert_allclose(found, want, rtol=1e-6, atol=1e-15)
+    assert found[2, 0] == found[3, 0] == found[1, 2] == 0.0
+    assert spanning_coefficients(X, np.arange(4)).shape == (4, 0)

@@ -71,6 +71,7 @@ def assert_refits(m: Any, many: Refits, Y: np.ndarray) -> None:
         # both ends are within 1e-10 of the minimum of the criterion
         assert_allclose(many.theta[i], one.theta, rtol=1e-4, atol=2e-5)
         assert_allclose(many.beta[i], one.fixef, rtol=1e-5, atol=1e-5)
+        assert_allclose(many.std_error[i], one.bse, rtol=1e-4)
         assert many.sigma[i] == pytest.approx(one.sigma, rel=1e-5)
         assert bool(many.singular[i]) == one.is_singular()
         assert bool(many.converged[i]) == one.converged
@@ -145,7 +146,7 @@ def test_results_are_arrays(model: Any) -> None:
     assert len(many) == 5
     shapes = {name: getattr(many, name).shape for name in (field.name for field in fields(many))}
     alone = dict.fromkeys(("sigma", "criterion", "converged", "singular", "evaluations"), (5,))
-    assert shapes == {"theta": (5, 3), "beta": (5, 2), **alone}
+    assert shapes == {"theta": (5, 3), "beta": (5, 2), "std_error": (5, 2), **alone}
     assert many.converged.dtype == many.singular.dtype == bool
     assert many.evaluations.dtype == np.int64
 

@@ -23,7 +23,7 @@ from lmmsparse.frame.rows import Selection, known_na_action, numeric_argument, s
 from lmmsparse.frame.sources import Table, open_table
 from lmmsparse.frame.types import BarColumns, ModelFrame
 from lmmsparse.frame.variables import Variables, find_variables
-from lmmsparse.rank import independent_columns
+from lmmsparse.rank import independent_columns, spanning_coefficients
 
 Matrix = NDArray[np.float64]
 
@@ -120,6 +120,7 @@ def build_model_frame(
         X=np.asfortranarray(parts.X[:, independent]) if dropped or not parts.X.flags.writeable else parts.X,
         fixed_names=fixed.names,
         dropped=dropped,
+        aliased=spanning_coefficients(parts.X, independent, kept.get("weights")),
         weights=kept.get("weights"),
         offset=_sum(kept.get("offset"), parts.offset),
         groupings=groupings,

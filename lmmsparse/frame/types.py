@@ -46,6 +46,8 @@ class ModelFrame:
         Names of the columns of X, ``"(Intercept)"`` first where there is one.
     dropped : tuple of str
         Names of the columns that were left out.
+    aliased : (p, number of those) array
+        Coefficients with which the columns of X give them.
     weights : (n,) array or None
         Prior weights, all positive.
     offset : (n,) array or None
@@ -73,6 +75,7 @@ class ModelFrame:
     X: NDArray[np.float64]
     fixed_names: tuple[str, ...]
     dropped: tuple[str, ...]
+    aliased: NDArray[np.float64]
     weights: NDArray[np.float64] | None
     offset: NDArray[np.float64] | None
     groupings: dict[str, Grouping]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lmmsparse.errors import ArgumentError
 from lmmsparse.inference.boot_draws import Clusters, chosen_cases, clusters
-from lmmsparse.inference.boot_intervals import METHODS, accelerations, interval
+from lmmsparse.inference.boot_intervals import METHODS, accelerations, interval, studentized_interval
 from lmmsparse.inference.boot_refits import Replicates, Task, case_model, one_by_one
 from lmmsparse.inference.fitted import Fitted
 from lmmsparse.inference.parameters import variance_parameters
@@ -73,6 +73,8 @@ class Bootstrap:
         Grouping factor whose levels are drawn, or left out for BCa intervals.
     theta : (m, n_theta) array
     beta : (m, p) array
+    beta_error : (m, p) array
+        Standard errors of the fixed effects in each refit.
     sdcor : (m, n_theta) array
         Standard deviations and correlations of the random effects in the order of θ.
     sigma, criterion : (m,) array
@@ -91,6 +93,7 @@ class Bootstrap:
     group: str
     theta: Float
     beta: Float
+    beta_error: Float
     sdcor: Float
     sigma: Float
     criterion: Float
@@ -163,18 +166,26 @@ class Bootstrap:
         Parameters
         ----------
         level : float
-        method : {"percentile", "basic", "bca"}
+        method : {"percentile", "basic", "bca", "studentized"}
             Quantiles of the replicates; the estimate less those of the errors; quantiles corrected for bias and
-            acceleration, which takes a further refit without each level of ``group``.
+            acceleration, which takes a further refit without each level of ``group``; or, for fixed effects only, the
+            estimate less its standard error times quantiles of the errors over the standard errors of their refits,
+            which takes the place of Student's t where groups are few.
         parm : str or sequence of str, optional
             Names of the parameters, lme4's or readable ones; ``"theta_"`` for all variance parameters, ``"beta_"`` for
-            all fixed effects.
+            all fixed effects.  By default all, of studentized intervals the fixed effects.
 
         Returns
         -------
         frame
             Columns ``term`` (the readable name), ``estimate``, ``conf_low`` and ``conf_high``; the index, or the
             column ``name``, holds lme4's names.
+
+        Raises
+        ------
+        ArgumentError
+            An argument is none of these, a studentized interval is asked of another parameter than a fixed effect, or
+            BCa intervals need refits that cannot be made.
 
         Examples
         --------
@@ -187,11 +198,14 @@ class Bootstrap:
             raise ArgumentError(f"conf_int: level must be a number between 0 and 1, such as 0.95, got {level!r}")
         if method not in METHODS:
             raise ArgumentError(f"conf_int: method must be one of {', '.join(METHODS)}, got {method!r}")
-        chosen = self._selected(parm)
-        a = accelerations(self._jackknife) if method == "bca" else np.zeros(len(self.names))
-        limits = np.array(
-            [interval(self.replicates[:, j], self._estimate[j], float(level), method, float(a[j])) for j in chosen]
-        ).reshape(-1, 2)
+        if method == "studentized":
+            chosen = self._selected("beta_" if parm is None else parm)
+            found = self._studentized(chosen, float(level))
+        else:
+            chosen = self._selected(parm)
+            a = accelerations(self._jackknife) if method == "bca" else np.zeros(len(self.names))
+            found = [interval(self.replicates[:, j], self._estimate[j], float(level), method, a[j]) for j in chosen]
+        limits = np.array(found).reshape(-1, 2)
         columns = {
             "term": [self.names[j] for j in chosen],
             "estimate": self._estimate[chosen],
@@ -216,6 +230,21 @@ class Bootstrap:
                 raise ArgumentError(f"conf_int: there is no parameter {name!r}; there are {', '.join(known)}")
             chosen += [j for j in found if j not in chosen]
         return chosen
+
+    def _studentized(self, chosen: Sequence[int], level: float) -> list[tuple[float, float]]:
+        """Studentized intervals of fixed effects, which alone have a standard error in every refit."""
+        first, p = self.sdcor.shape[1] + 1, self.beta.shape[1]
+        for j in chosen:
+            if not first <= j < first + p:
+                raise ArgumentError(
+                    f"conf_int: studentized intervals are for fixed effects; refits have no standard error of "
+                    f"{self.names[j]!r}: use percentile, basic or bca"
+                )
+        found, errors = self.model.estimates, np.sqrt(np.diag(self.model.estimates.fixed_covariance))
+        return [
+            studentized_interval(self.beta[:, k], self.beta_error[:, k], found.beta[k], errors[k], level)
+            for k in (j - first for j in chosen)
+        ]
 
     @cached_property
     def _jackknife(self) -> Float:
@@ -263,6 +292,7 @@ def gathered(task: Task, group: str, found: Replicates, observed: Float, names: 
         group=group,
         theta=found.theta,
         beta=found.beta,
+        beta_error=found.beta_error,
         sdcor=sdcor,
         sigma=found.sigma,
         criterion=found.criterion,

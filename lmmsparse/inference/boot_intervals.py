@@ -9,7 +9,7 @@ from lmmsparse.inference.distributions import normal_lower, normal_quantile
 
 Float = NDArray[np.float64]
 
-METHODS = ("percentile", "basic", "bca")
+METHODS = ("percentile", "basic", "bca", "studentized")
 
 
 def quantile(values: Float, share: float) -> float:
@@ -64,6 +64,25 @@ def interval(
         shares = normal_lower(origin + at / (1.0 - acceleration * at))
     low, high = (quantile(kept, float(share)) for share in shares)
     return (2.0 * estimate - high, 2.0 * estimate - low) if method == "basic" else (low, high)
+
+
+def studentized_interval(
+    values: Float, errors: Float, estimate: float, error: float, level: float
+) -> tuple[float, float]:
+    """t̂ − q_{1−α} s and t̂ − q_α s, with q the quantiles of (t* − t̂)/s*; NaN without two finite replicates.
+
+    Parameters
+    ----------
+    values, errors : (m,) arrays
+        Replicates t* with their standard errors s*; those that are not finite are left out.
+    estimate, error : float
+        t̂ and s
+    level : float
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = (values - estimate) / errors
+    low, high = interval(ratios, 0.0, level, "percentile")
+    return estimate - high * error, estimate - low * error
 
 
 def accelerations(left_out: Float) -> Float:

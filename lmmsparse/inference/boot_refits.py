@@ -71,6 +71,7 @@ class Replicates(NamedTuple):
 
     theta: Float
     beta: Float
+    beta_error: Float
     sigma: Float
     criterion: Float
     converged: NDArray[np.bool_]
@@ -109,7 +110,7 @@ def run_piece(task: Task, first: int, count: int, rng: np.random.Generator) -> R
         else:
             none = np.zeros((count, 0))
             return Replicates(
-                many.theta, many.beta, many.sigma, many.criterion, many.converged, many.singular,
+                many.theta, many.beta, many.std_error, many.sigma, many.criterion, many.converged, many.singular,
                 np.zeros(count, dtype=bool), none, (),
             )  # fmt: skip
     return one_by_one(task, first, [lambda y=y: _any(model).refit(y) for y in Y.T])  # type: ignore[misc]
@@ -164,6 +165,7 @@ def one_by_one(task: Task, first: int, refits: Sequence[Callable[[], Any]]) -> R
     """Replicates that are fitted each on its own, with the statistic of each."""
     model, m = task.model, len(refits)
     theta, beta = (np.full((m, len(values)), np.nan) for values in (model.estimates.theta, model.estimates.beta))
+    beta_error = np.full_like(beta, np.nan)
     sigma, criterion, statistic = np.full(m, np.nan), np.full(m, np.nan), np.full((m, task.width), np.nan)
     converged, singular, failed = (np.zeros(m, dtype=bool) for _ in range(3))
     failures = []
@@ -178,6 +180,7 @@ def one_by_one(task: Task, first: int, refits: Sequence[Callable[[], Any]]) -> R
                 continue
             estimates = fitted.estimates
             theta[i], beta[i], sigma[i] = estimates.theta, estimates.beta, estimates.sigma
+            beta_error[i] = np.sqrt(np.diag(estimates.fixed_covariance))
             criterion[i], converged[i], singular[i] = estimates.criterion, fitted.optinfo.converged, estimates.singular
             if task.statistic is not None:
                 values, _ = statistic_values(task.statistic, fitted, f"replicate {first + i}")
@@ -187,7 +190,9 @@ def one_by_one(task: Task, first: int, refits: Sequence[Callable[[], Any]]) -> R
                         f"but {task.width} on the fitted model"
                     )
                 statistic[i] = values
-    return Replicates(theta, beta, sigma, criterion, converged, singular, failed, statistic, tuple(failures))
+    return Replicates(
+        theta, beta, beta_error, sigma, criterion, converged, singular, failed, statistic, tuple(failures)
+    )
 
 
 def statistic_values(statistic: Statistic, model: Any, where: str) -> tuple[Float, tuple[str, ...]]:

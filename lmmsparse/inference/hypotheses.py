@@ -8,7 +8,6 @@ from itertools import chain, combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.errors import ArgumentError
 from lmmsparse.inference.model_terms import ModelTerm, Piece
 
 Float = NDArray[np.float64]
@@ -64,16 +63,17 @@ def marginal_contrasts(terms: Sequence[ModelTerm], p: int) -> list[Float]:
     Parameters
     ----------
     terms : sequence of ModelTerm
+        None of which `has_empty_cells`.
     p : int
         Columns of X.
-
-    Raises
-    ------
-    ArgumentError
-        Columns were left out of a term that contains another one (cells without observations): the average over the
-        cells cannot be estimated.
     """
     return [np.zeros((0, p)) if term.is_intercept else marginal_contrast(term, terms, p) for term in terms]
+
+
+def has_empty_cells(term: ModelTerm, terms: Sequence[ModelTerm]) -> bool:
+    """Whether a term would be averaged over cells of a term that contains it, and not all of them can be estimated."""
+    containing = [other for other in terms if term.is_contained_in(other)]
+    return bool(containing) and not all(other.complete for other in (term, *containing))
 
 
 def marginal_contrast(term: ModelTerm, terms: Sequence[ModelTerm], p: int) -> Float:
@@ -82,15 +82,7 @@ def marginal_contrast(term: ModelTerm, terms: Sequence[ModelTerm], p: int) -> Fl
     A term with the factors A consists of a component for each subset of A (constant, main effects, interactions); it
     is tested for those that no term has but itself and the terms that contain it.
     """
-    containing = [other for other in terms if term.is_contained_in(other)]
-    if not all(other.complete for other in (term, *containing)):
-        if containing:
-            holed = next(other for other in (term, *containing) if not other.complete)
-            raise ArgumentError(
-                f"the type III test of {term.label!r} averages over {holed.label!r}, whose columns could not all be "
-                "estimated (there are combinations without observations): use type=2, or contest() with a "
-                "contrast of your own"
-            )
+    if not term.complete:
         return np.eye(p)[list(term.kept)]
     others = [other for other in terms if other is not term and not term.is_contained_in(other)]
     elsewhere = {part for other in others if other.numeric == term.numeric for part in _components(other)}
@@ -99,9 +91,9 @@ def marginal_contrast(term: ModelTerm, terms: Sequence[ModelTerm], p: int) -> Fl
         return np.zeros((0, p))
     shared = frozenset.intersection(*own)
     if len(own) == 2 ** (len(term.categorical) - len(shared)):  # one block: level by level of the factors not shared
-        L = _functional(term, terms, p, shared, term.categorical - shared)
+        L = functional(term, terms, p, shared, term.categorical - shared)
     else:
-        L = np.vstack([_functional(term, terms, p, part, frozenset()) for part in own])
+        L = np.vstack([functional(term, terms, p, part, frozenset()) for part in own])
     L[np.abs(L) < ROUNDING * np.abs(L).max()] = 0.0
     return L
 
@@ -125,9 +117,7 @@ def _components(term: ModelTerm) -> list[Component]:
     return [frozenset(subset) for subset in subsets]
 
 
-def _functional(
-    term: ModelTerm, terms: Sequence[ModelTerm], p: int, differences: Component, levels: Component
-) -> Float:
+def functional(term: ModelTerm, terms: Sequence[ModelTerm], p: int, differences: Component, levels: Component) -> Float:
     """Contrasts of the coefficients of the term's numeric factors, as functions of the levels of the others.
 
     They are differences from the first level of some factors, at all levels of others, averaged over the rest.

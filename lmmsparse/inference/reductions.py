@@ -9,16 +9,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.errors import ArgumentError, ConvergenceWarning
+from lmmsparse.errors import ConvergenceWarning
 from lmmsparse.fitting import fit
+from lmmsparse.frame import ModelFrame
 from lmmsparse.frame.design import Design
 from lmmsparse.inference.fitted import Fitted
 from lmmsparse.inference.hypotheses import marginal_contrast, without
 from lmmsparse.inference.model_terms import ModelTerm, model_terms
 from lmmsparse.objective import make_objective
+from lmmsparse.rank import independent_columns
 from lmmsparse.terms import RandomTerm
 
 Float = NDArray[np.float64]
+
+# A sum that is this share of the sizes of its parts is rounding.
+CANCELLED = 1e-12
 
 
 @dataclass(frozen=True)
@@ -33,11 +38,14 @@ class RandomReduction:
         What is left.
     variances : int
         How many variances were taken away.
+    component : (int, int) or None
+        Term and column of the random effect that was taken away, where it is one that is correlated with no other.
     """
 
     label: str
     terms: tuple[RandomTerm, ...]
     variances: int
+    component: tuple[int, int] | None
 
 
 def droppable(terms: Sequence[ModelTerm]) -> list[ModelTerm]:
@@ -45,21 +53,46 @@ def droppable(terms: Sequence[ModelTerm]) -> list[ModelTerm]:
     return [t for t in terms if not t.is_intercept and not any(t.factors < other.factors for other in terms)]
 
 
-def dropped_map(term: ModelTerm, terms: Sequence[ModelTerm], p: int) -> Float:
+def all_columns(frame: ModelFrame) -> Float:
+    """The columns of the fixed part, those included that were left out, as combinations of those of X."""
+    p, keep = frame.X.shape[1], frame.spec.fixed_design.keep
+    if keep is None:
+        return np.eye(p)
+    every = np.zeros((p, p + len(frame.dropped)))
+    every[:, keep] = np.eye(p)
+    every[:, np.setdiff1d(np.arange(every.shape[1]), keep)] = frame.aliased
+    return every
+
+
+def dropped_map(term: ModelTerm, terms: Sequence[ModelTerm], frame: ModelFrame) -> Float:
     """The (p, p − r) matrix W with which X W spans the fixed effects of the model without a term.
 
-    Raises
-    ------
-    ArgumentError
-        Columns of a later term were left out of X; without the term they might come back.
+    Columns that were left out of X because those of the term helped to span them are there again.
+
+    Parameters
+    ----------
+    term : ModelTerm
+        That no other includes.
+    terms : sequence of ModelTerm
+        All of them.
+    frame : ModelFrame
     """
-    for other in terms[list(terms).index(term) + 1 :]:
-        if not other.complete:
-            raise ArgumentError(
-                f"drop1: columns of {other.label!r} were left out of the model because others span them; without "
-                f"{term.label!r} they may be needed: fit a model of full rank first"
-            )
-    return without(marginal_contrast(term, terms, p))
+    design, p = frame.spec.fixed_design, frame.X.shape[1]
+    if design.keep is None:
+        return without(marginal_contrast(term, terms, p))
+    complete, every = model_terms(replace(design, keep=None)), all_columns(frame)
+    rest = without(marginal_contrast(complete[list(terms).index(term)], complete, every.shape[1]))
+    combined = every @ rest
+    combined[np.abs(combined) < CANCELLED * (np.abs(every) @ np.abs(rest))] = 0.0
+    return combined[:, independent_columns(frame.X @ combined, frame.weights)]
+
+
+def dropped_contrast(W: Float) -> Float:
+    """The hypothesis L β = 0 under which β = W γ for some γ: (r, p), orthonormal rows."""
+    p, left = W.shape
+    if left == 0:
+        return np.eye(p)
+    return np.asarray(np.linalg.qr(W / np.linalg.norm(W, axis=0), mode="complete")[0][:, left:].T)
 
 
 def random_reductions(
@@ -79,27 +112,29 @@ def random_reductions(
     for t, term in enumerate(terms):
         left, group = labels[term.bar]
         whole = f"({left} {'|' if term.structure.rotates else '||'} {group})"
-        for label, columns in _reduced_columns(term, model_terms(designs[term.bar])):
+        for label, columns, gone in _reduced_columns(term, model_terms(designs[term.bar])):
             rest = () if columns.shape[1] == 0 else (_with_columns(term, columns),)
             reduced = (*terms[:t], *rest, *terms[t + 1 :])
             name = f"{label} in {whole}" if label else whole
-            out.append(RandomReduction(name, reduced, len(term.names) - columns.shape[1]))
+            component = (t, gone[0]) if len(gone) == 1 else None
+            out.append(RandomReduction(name, reduced, len(term.names) - columns.shape[1], component))
     return out
 
 
-def _reduced_columns(term: RandomTerm, parts: Sequence[ModelTerm]) -> list[tuple[str, Float]]:
-    """Label and remaining columns of every reduction of a term; no label when nothing is left of it."""
+def _reduced_columns(term: RandomTerm, parts: Sequence[ModelTerm]) -> list[tuple[str, Float, list[int]]]:
+    """Reductions of a term: label, none when nothing is left of it; remaining columns; independent ones that go."""
     n, k = term.columns.shape
     nothing = np.empty((n, 0))
     if len(parts) == 1:
         if parts[0].numeric or parts[0].is_intercept or not term.structure.rotates:
-            return [("", nothing)]
-        return [(parts[0].label, np.broadcast_to(np.ones(1), (n, 1)))]  # the levels of a factor: (0 + f | g) to (1 | g)
+            return [("", nothing, list(range(k)))]
+        # the levels of a factor: (0 + f | g) to (1 | g)
+        return [(parts[0].label, np.broadcast_to(np.ones(1), (n, 1)), [])]
     if not term.structure.rotates:
         names = [(("1" if part.is_intercept else part.label), list(part.columns)) for part in parts]
-        return [(label, np.delete(term.columns, own, axis=1)) for label, own in names]
+        return [(label, np.delete(term.columns, own, axis=1), own) for label, own in names]
     maps = [(part.label, without(marginal_contrast(part, parts, k))) for part in droppable(parts)]
-    return [(label, term.columns @ W) for label, W in maps]
+    return [(label, term.columns @ W, []) for label, W in maps]
 
 
 def _with_columns(term: RandomTerm, columns: Float) -> RandomTerm:

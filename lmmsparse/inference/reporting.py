@@ -272,6 +272,9 @@ class Reporting:
         method: str = "wald",
         parm: str | Sequence[str] | None = None,
         ddf: str | None = "satterthwaite",
+        *,
+        nsim: int | None = None,
+        seed: Any = None,
     ) -> Any:
         """Confidence intervals of standard deviations, correlations, σ and fixed effects.
 
@@ -287,6 +290,11 @@ class Reporting:
             all variance parameters, ``"beta_"`` for all fixed effects.
         ddf : {"satterthwaite", "kenward-roger", None}
             Degrees of freedom of Wald intervals; None for normal quantiles, as lme4 has them.
+        nsim : int, optional
+            Replicates of the bootstrap, 1,000 by default.
+        seed : int or numpy.random.Generator, optional
+            Of the bootstrap, 0 by default: the same question has the same answer.  `bootstrap` itself has more
+            kinds of replicates and of intervals.
 
         Returns
         -------
@@ -297,7 +305,7 @@ class Reporting:
         Raises
         ------
         ArgumentError
-            An argument is none of these; the message lists the names of the parameters.
+            An argument is none of these, or belongs to another method; the message lists the names of the parameters.
 
         Examples
         --------
@@ -311,12 +319,17 @@ class Reporting:
         _check_choice("conf_int", "method", method, INTERVALS)
         checked, names = _checked_level("conf_int", level), _parameter_names(self)
         codes = _selected(parm, names)
+        given = {name: value for name, value in (("nsim", nsim), ("seed", seed)) if value is not None}
+        if given and method != "boot":
+            raise ArgumentError(f"conf_int: {' and '.join(given)} go with method='boot', got method={method!r}")
         if method == "wald":
             limits = _wald_limits(self, checked_ddf(ddf, "conf_int", self.is_reml), checked, names)
         else:
             other = cast(Any, self)
-            calculate = other._profile_conf_int if method == "profile" else other._boot_conf_int
-            limits = calculate(checked, codes)
+            if method == "profile":
+                limits = other._profile_conf_int(checked, codes)
+            else:
+                limits = other._boot_conf_int(checked, codes, **given)
             if not isinstance(limits, pd.DataFrame):
                 return limits  # a whole table, in the caller's library
         estimates, _ = standard_deviations(self.terms, self.estimates.theta, self.sigma)

@@ -40,7 +40,8 @@ class Resampling:
         Returns
         -------
         Refits
-            Arrays ``theta`` (m, n_theta), ``beta`` (m, p), ``sigma``, ``criterion``, ``converged``, ``singular`` (m,).
+            Arrays ``theta`` (m, n_theta), ``beta`` and ``std_error`` (m, p), ``sigma``, ``criterion``, ``converged``,
+            ``singular`` (m,).
 
         Examples
         --------
@@ -140,9 +141,11 @@ class Resampling:
                 _show(sum(len(done.sigma) for done in parts), count, began)
         return gathered(task, factor, joined(parts), values, names)
 
-    def _boot_conf_int(self, level: float, parm: Sequence[str] | None) -> Any:
+    def _boot_conf_int(
+        self, level: float, parm: Sequence[str] | None, nsim: int = DEFAULT_REPLICATES, seed: Any = DEFAULT_SEED
+    ) -> Any:
         """Percentile intervals of a parametric bootstrap with a fixed seed, for ``conf_int(method="boot")``."""
-        return self.bootstrap(DEFAULT_REPLICATES, seed=DEFAULT_SEED).conf_int(level, parm=parm)  # type: ignore[misc]
+        return self.bootstrap(nsim, seed=seed).conf_int(level, parm=parm)  # type: ignore[misc]
 
 
 def _positive(name: str, value: Any) -> int:

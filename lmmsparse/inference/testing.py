@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmmsparse.errors import ArgumentError
+from lmmsparse.errors import ArgumentError, RankDeficiencyWarning
 from lmmsparse.inference.comparison import as_ml, compared
 from lmmsparse.inference.contrast_rows import contrast_rows
+from lmmsparse.inference.estimable import estimable_contrasts
 from lmmsparse.inference.fitted import Fitted
 from lmmsparse.inference.hypotheses import (
     contained_contrasts,
+    has_empty_cells,
     marginal_contrast,
     marginal_contrasts,
     sequential_contrasts,
 )
 from lmmsparse.inference.likelihood_ratio import likelihood_ratio
 from lmmsparse.inference.model_terms import ModelTerm, model_terms
-from lmmsparse.inference.reductions import droppable, dropped_map, random_reductions, refitted_criterion
+from lmmsparse.inference.reductions import (
+    all_columns,
+    droppable,
+    dropped_contrast,
+    dropped_map,
+    random_reductions,
+    refitted_criterion,
+)
+from lmmsparse.inference.simulated_ratio import simulated_ratio
 from lmmsparse.inference.term_tests import joint_test, single_tests
 from lmmsparse.output import to_library
+from lmmsparse.simulate import generator
 
 Float = NDArray[np.float64]
 
@@ -86,7 +99,8 @@ class Testing:
         type : {1, 2, 3}
             1: each term after those before it.  2: each term after all that do not contain it.  3: effects averaged
             with equal weights over the levels of the factors of the terms that contain it, whatever the coding.
-            A term contains another one when it has the same numeric variables and further factors.
+            A term contains another one when it has the same numeric variables and further factors.  Where combinations
+            of levels have no observations, type 3 has Goodnight's estimable functions in place of the averages.
         ddf : {"satterthwaite", "kenward-roger"} or None
             As in `contest`.
         refit : bool
@@ -101,7 +115,12 @@ class Testing:
         Raises
         ------
         ArgumentError
-            An unknown type or method, or a type III test of a factor with empty cells.
+            An unknown type or method, or a type III test with empty cells among too many.
+
+        Warns
+        -----
+        RankDeficiencyWarning
+            Type III hypotheses depend on which combinations of levels have observations.
 
         Examples
         --------
@@ -135,10 +154,13 @@ class Testing:
             ``term, npar, AIC, LRT, Df, p_value`` with the whole model in the first row, ``<none>``; or
             ``term, sum_sq, mean_sq, NumDF, DenDF, F, p_value``.
 
+        Where columns of X were left out because others span them, the model without a term has those again that
+        only the term helped to span.
+
         Raises
         ------
         ArgumentError
-            Columns of X were left out that might be needed without a term.
+            An unknown method, or the model fits perfectly.
 
         Examples
         --------
@@ -151,27 +173,43 @@ class Testing:
         p, library = self.frame.X.shape[1], self.frame.library
         terms = model_terms(self.frame.spec.fixed_design)
         if ddf is not None:
-            tested = [(term, marginal_contrast(term, terms, p)) for term in droppable(terms)]
+            whole_rank = self.frame.spec.fixed_design.keep is None
+            tested = [
+                (term, marginal_contrast(term, terms, p))
+                if whole_rank
+                else (term, dropped_contrast(dropped_map(term, terms, self.frame)))
+                for term in droppable(terms)
+            ]
             rows = [{"term": term.label, **_f_row(self, L, ddf)} for term, L in tested if len(L)]
             return to_library(pd.DataFrame(rows, columns=["term", *F_COLUMNS]), library)
-        scope = [(term, dropped_map(term, terms, p)) for term in droppable(terms)]
         _check_likelihood(self, "drop1")
         whole = as_ml(self).criterion
         npar = p + len(self.objective.theta_names) + 1
         out = [("<none>", npar, whole + 2.0 * npar, np.nan, np.nan, np.nan)]
-        for term, W in scope:
-            value = refitted_criterion(self, term.label, self.frame.X @ W, self.terms, reml=False)
+        for term in droppable(terms):
+            W = dropped_map(term, terms, self.frame)
+            value = whole
+            if W.shape[1] < p:  # else others span its columns
+                value = refitted_criterion(self, term.label, self.frame.X @ W, self.terms, reml=False)
             test = likelihood_ratio(value - whole, p - W.shape[1], 0)
             less = npar - test.df
             out.append((term.label, less, value + 2.0 * less, test.statistic, float(test.df), test.p_value))
         return to_library(pd.DataFrame(out, columns=["term", "npar", "AIC", "LRT", "Df", "p_value"]), library)
 
-    def ranova(self: Fitted) -> Any:
+    def ranova(self: Fitted, nsim: int = 0, seed: Any = 0) -> Any:
         """Likelihood-ratio tests of the random effects, each term reduced or removed in turn.
 
         ``(x | g)`` is reduced to ``(1 | g)``, ``(x + z | g)`` to ``(x | g)`` and ``(z | g)``, and ``(0 + f | g)`` with
         a factor f to ``(1 | g)``; other terms with a single column are removed, and of ``(x || g)`` each column.
         A REML fit is compared by its REML criterion: the fixed effects stay.
+
+        Parameters
+        ----------
+        nsim : int
+            Draws from the distribution of the statistic in finite samples (Crainiceanu and Ruppert 2004), for tests of
+            a variance that is correlated with no other; none by default.
+        seed : int or numpy.random.Generator, optional
+            Of these draws; the same by default, so that the same question has the same answer.
 
         Returns
         -------
@@ -179,7 +217,15 @@ class Testing:
             ``term, npar, logLik, AIC, LRT, Df, p_value, p_mixture, reference`` with the whole model in the first row,
             ``<none>``.  ``p_value`` is that of χ² with ``Df`` degrees of freedom; ``p_mixture``, where one variance is
             tested, that of the 50:50 mixture of χ² with ``Df`` − 1 and ``Df``, since zero is the end of its range;
-            ``reference`` says which distributions were used.
+            ``reference`` says which distributions were used.  With ``nsim`` also ``p_simulated`` after ``p_mixture``:
+            (1 + draws that reach the statistic)/(1 + nsim).  It is exact but for its Monte Carlo error where the
+            variance is the only parameter of the random effects; where there are others, it is that of the model
+            with this component alone (Greven et al. 2008), and ``reference`` says "approximate".  NaN for other tests.
+
+        Raises
+        ------
+        ArgumentError
+            ``nsim`` is no whole number or negative, the seed is none, or the model fits perfectly.
 
         Examples
         --------
@@ -187,11 +233,17 @@ class Testing:
         >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
         >>> m.ranova()[["term", "LRT", "Df"]].round(3).to_numpy().tolist()[1]
         ['Days in (Days | Subject)', 42.837, 2.0]
+        >>> m = lmer("Yield ~ 1 + (1 | Batch)", load_dataset("Dyestuff"))
+        >>> m.ranova(nsim=10_000)["reference"][1]
+        'chi2(1); mixture: 0.5 chi2(0) + 0.5 chi2(1); simulated exact restricted LRT, 10000 draws'
         """
+        if isinstance(nsim, bool) or not isinstance(nsim, (int, np.integer)) or nsim < 0:
+            raise ArgumentError(f"ranova: nsim must be a whole number, 0 or more, got {nsim!r}")
+        rng = generator(seed)
         _check_likelihood(self, "ranova")
         npar = self.frame.X.shape[1] + len(self.objective.theta_names) + 1
         whole = self.criterion
-        out: list[tuple[Any, ...]] = [("<none>", npar, -0.5 * whole, whole + 2.0 * npar, *[np.nan] * 4, "")]
+        out: list[tuple[Any, ...]] = [("<none>", npar, -0.5 * whole, whole + 2.0 * npar, *[np.nan] * 5, "")]
         bars = [(bar.left, bar.group) for bar in self.frame.formula.bars]
         for reduction in random_reductions(self.terms, self.frame.spec.bar_designs, bars):
             value = refitted_criterion(self, reduction.label, self.frame.X, reduction.terms, self.is_reml)
@@ -199,9 +251,14 @@ class Testing:
             test = likelihood_ratio(value - whole, len(self.objective.theta_names) - left, reduction.variances)
             less = npar - test.df
             row = (reduction.label, less, -0.5 * value, value + 2.0 * less, test.statistic, float(test.df))
-            out.append((*row, test.p_value, test.p_mixture, test.reference))
-        columns = ["term", "npar", "logLik", "AIC", "LRT", "Df", "p_value", "p_mixture", "reference"]
-        return to_library(pd.DataFrame(out, columns=columns), self.frame.library)
+            simulated, reference = np.nan, test.reference
+            if nsim and reduction.component is not None:
+                found = simulated_ratio(self.objective, reduction.component, test.statistic, int(nsim), rng)
+                simulated, reference = found.p_value, f"{reference}; {found.reference}"
+            out.append((*row, test.p_value, test.p_mixture, simulated, reference))
+        columns = ["term", "npar", "logLik", "AIC", "LRT", "Df", "p_value", "p_mixture", "p_simulated", "reference"]
+        table = pd.DataFrame(out, columns=columns)
+        return to_library(table if nsim else table.drop(columns="p_simulated"), self.frame.library)
 
 
 def _check_ddf(m: Fitted, ddf: str | None) -> None:
@@ -226,8 +283,19 @@ def _f_row(m: Fitted, L: Float, ddf: str | None) -> dict[str, Any]:
 
 def _contrasts(m: Fitted, terms: tuple[ModelTerm, ...], type: int) -> list[Float]:
     """Hypothesis matrices of all terms."""
-    if type == 3:
+    empty = type == 3 and any(has_empty_cells(term, terms) for term in terms)
+    if type == 3 and not empty:
         return marginal_contrasts(terms, m.frame.X.shape[1])
     design = m.objective.design
     R = np.asarray(np.linalg.qr(design.coordinates.fixed_map if design.weights is None else m.frame.X, mode="r"))
-    return sequential_contrasts(terms, R) if type == 1 else contained_contrasts(terms, R)
+    if not empty:
+        return sequential_contrasts(terms, R) if type == 1 else contained_contrasts(terms, R)
+    holed = ", ".join(repr(term.label) for term in terms if not term.complete)
+    warnings.warn(
+        f"there are combinations of levels without observations in {holed}: the type III hypotheses about terms that "
+        "they contain depend on which these are",
+        RankDeficiencyWarning,
+        stacklevel=3,
+    )
+    complete = model_terms(replace(m.frame.spec.fixed_design, keep=None))
+    return estimable_contrasts(complete, all_columns(m.frame), R)

@@ -339,6 +339,18 @@ def test_other_methods_are_called_with_lme4s_names(model: Any, monkeypatch: pyte
     assert list(chosen.index) == [".sig03", "Days"] and list(chosen["conf_low"]) == [1, 0]
 
 
+def test_bootstrap_intervals_have_their_replicates_and_seed(model: Any) -> None:
+    def ends(**arguments: Any) -> Any:
+        return model.conf_int(method="boot", parm="Days", **arguments)[["conf_low", "conf_high"]].to_numpy()
+
+    def replicates(nsim: int, seed: int) -> Any:
+        return model.bootstrap(nsim, seed=seed).conf_int(parm="Days")[["conf_low", "conf_high"]].to_numpy()
+
+    np.testing.assert_array_equal(ends(), replicates(1000, 0))
+    np.testing.assert_array_equal(ends(nsim=60), replicates(60, 0))
+    np.testing.assert_array_equal(ends(nsim=60, seed=4), replicates(60, 4))
+
+
 # -- bad input --------------------------------------------------------------------------------------------------
 
 
@@ -350,6 +362,13 @@ def test_other_methods_are_called_with_lme4s_names(model: Any, monkeypatch: pyte
         (lambda m: m.conf_int(method="exact"), "method must be one of wald, profile, boot, got 'exact'"),
         (lambda m: m.conf_int(level=95), "level must be a number between 0 and 1, such as 0.95, got 95"),
         (lambda m: m.conf_int(ddf="kr"), "conf_int: ddf must be 'satterthwaite', 'kenward-roger' or None, got 'kr'"),
+        (lambda m: m.conf_int(nsim=100), "conf_int: nsim go with method='boot', got method='wald'"),
+        (
+            lambda m: m.conf_int(method="profile", nsim=9, seed=0),
+            "nsim and seed go with method='boot', got method='pro",
+        ),
+        (lambda m: m.conf_int(method="boot", nsim=0), "nsim must be a positive integer, got 0"),
+        (lambda m: m.conf_int(method="boot", seed="luck"), "seed must be a non-negative integer"),
         (lambda m: m.tidy("random"), "effects must be one of fixed, ran_pars, ran_vals, got 'random'"),
         (lambda m: m.tidy(level=True), "level must be a number"),
         (lambda m: m.tidy(ddf=3), "tidy: ddf must be"),

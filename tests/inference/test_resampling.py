@@ -19,7 +19,7 @@ from lmmsparse import lmer
 from lmmsparse.errors import ArgumentError, FactorizationError, LmmError, NewDataError
 from lmmsparse.inference.boot import Bootstrap, model_clusters, variance_names, variance_values
 from lmmsparse.inference.boot_draws import Cases, chosen_cases, draw_cases, reflated_modes, reflated_residuals
-from lmmsparse.inference.boot_intervals import accelerations, interval
+from lmmsparse.inference.boot_intervals import accelerations, interval, studentized_interval
 from lmmsparse.inference.boot_refits import case_model, pieces, responses
 from lmmsparse.inference.boot_workers import in_processes
 
@@ -79,6 +79,17 @@ def test_intervals_are_those_of_rs_boot(number: int, method: str, reference: dic
     wanted = reference["intervals"][number]
     # a ratio of sums of d does not see that jackknife values are further apart than influences
     assert_allclose(interval(t, 1.1, wanted["level"], method, a), wanted[method], rtol=1e-10)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_studentized_intervals_are_those_of_rs_boot(number: int, reference: dict[str, Any]) -> None:
+    i = np.arange(1, 200)
+    t, errors = np.exp(np.sin(i * 1.7) + np.cos(i**2) / 3), 0.3 + np.cos(i * 0.7) ** 2
+    wanted = reference["intervals"][number]
+    found = studentized_interval(t, errors, 1.1, np.sqrt(0.8), wanted["level"])
+    assert_allclose(found, wanted["studentized"], rtol=1e-10)
+    gaps, their_errors = np.insert(t, [3, 50], [np.nan, 7.0]), np.insert(errors, [3, 50], [1.0, np.nan])
+    assert studentized_interval(gaps, their_errors, 1.1, np.sqrt(0.8), wanted["level"]) == found
 
 
 def test_replicates_that_are_missing_are_left_out() -> None:
@@ -422,6 +433,39 @@ def test_parameters_are_chosen_by_either_name(model: Any) -> None:
     with pytest.raises(ArgumentError, match=r"no parameter 'sig1'; there are \.sig01 \(sd_\(Intercept\)\|Subject\)"):
         boot.conf_int(parm="sig1")
     assert variance_names(model.terms)[-1] == (".sigma", "sigma")
+
+
+def test_studentized_intervals_of_balanced_groups_are_those_of_student(fit: Callable[..., Any]) -> None:
+    """The mean of six batches: its t has five degrees of freedom, where a normal interval is a quarter shorter."""
+    m = fit("Yield ~ 1 + (1 | Batch)", "Dyestuff")
+    boot = m.bootstrap(4000, seed=1)
+    wald, found, percentile = (
+        table.loc["(Intercept)", "conf_high"] - table.loc["(Intercept)", "conf_low"]
+        for table in (m.conf_int(), boot.conf_int(method="studentized"), boot.conf_int())
+    )
+    assert_allclose(found, wald, rtol=0.06)
+    assert percentile < 0.82 * wald
+
+
+def test_studentized_intervals_are_of_fixed_effects(model: Any, fit: Callable[..., Any]) -> None:
+    boot = model.bootstrap(60, seed=1, statistic=lambda m: m.sigma)
+    assert boot.conf_int(method="studentized")["term"].tolist() == ["(Intercept)", "Days"]
+    assert boot.conf_int(method="studentized", parm="Days").shape == (1, 4)
+    for name in ("sigma", ".sig02", "statistic", "theta_"):
+        with pytest.raises(ArgumentError, match="studentized intervals are for fixed effects; refits have no standard"):
+            boot.conf_int(method="studentized", parm=name)
+    none = fit("Reaction ~ 0 + (1|Subject)", "sleepstudy").bootstrap(3, seed=1)
+    assert len(none.conf_int(method="studentized")) == 0
+
+
+@pytest.mark.parametrize("kind", ["parametric", "semiparametric", "cases"])
+def test_standard_errors_of_each_replicate(kind: str, model: Any) -> None:
+    """The same from refits together and one by one, and near that of the fit."""
+    boot = model.bootstrap(40, kind=kind, seed=3)
+    assert_allclose(np.median(boot.beta_error, axis=0), model.bse, rtol=0.25)
+    alone = model.bootstrap(40, kind=kind, seed=3, statistic=lambda m: m.bse)
+    assert_allclose(boot.beta_error, alone.statistic, rtol=1e-4)
+    assert_array_equal(alone.beta_error, alone.statistic)
 
 
 def test_intervals_of_the_model(model: Any) -> None:

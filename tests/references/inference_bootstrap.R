@@ -7,6 +7,7 @@ boot_intervals <- function() {
   # replicates that anybody can make again: skewed, without ties
   t <- exp(sin(seq_len(199) * 1.7) + cos(seq_len(199)^2) / 3)
   t0 <- 1.1
+  v <- (0.3 + cos(seq_len(199) * 0.7)^2)^2 # variances of the replicates
   influence <- exp(((1:18) * 7) %% 19 / 6)
   influence <- mean(influence) - influence
   object <- list(t0 = t0, t = matrix(t), R = length(t), sim = "ordinary", stype = "i", call = quote(boot()))
@@ -14,7 +15,11 @@ boot_intervals <- function() {
   lapply(c(0.5, 0.9, 0.95, 0.999), function(level) {
     found <- suppressWarnings(
       boot::boot.ci(object, conf = level, type = c("basic", "perc", "bca"), t0 = t0, t = t, L = influence))
-    list(level = level, basic = found$basic[4:5], percentile = found$percent[4:5], bca = found$bca[4:5])
+    with_variances <- modifyList(object, list(t0 = c(t0, 0.8), t = cbind(t, v)))
+    class(with_variances) <- "boot"
+    student <- suppressWarnings(boot::boot.ci(with_variances, conf = level, type = "stud"))
+    list(level = level, basic = found$basic[4:5], percentile = found$percent[4:5], bca = found$bca[4:5],
+         studentized = student$student[4:5])
   })
 }
 
@@ -75,5 +80,5 @@ if (!interactive() && any(grepl("inference_bootstrap[.]R$", commandArgs(FALSE)))
   script <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE))
   directory <- if (length(commandArgs(TRUE))) commandArgs(TRUE)[1] else dirname(script)
   write(jsonlite::toJSON(bootstrap_answers(), auto_unbox = TRUE, digits = NA, null = "null", na = "null",
-                         pretty = FALSE), file.path(directory, "inference_bootstrap.json"))
+                         pretty = TRUE), file.path(directory, "inference_bootstrap.json"))
 }

@@ -3,8 +3,8 @@
 #   Rscript tests/references/reference.R DIRECTORY [PART ...]
 #
 # Writes lme4.json, edge_cases.json, summary/*.txt and inference_*.json into DIRECTORY; with parts named, only those.
-# Needs R with lme4, lmerTest, pbkrtest, glmmTMB, numDeriv, boot, performance and jsonlite, and about five minutes, most
-# of them for InstEval.
+# Needs R with lme4, lmerTest, pbkrtest, glmmTMB, RLRsim, numDeriv, boot, performance and jsonlite, and about five
+# minutes, most of them for InstEval.
 suppressMessages({
   library(lme4)
   library(jsonlite)
