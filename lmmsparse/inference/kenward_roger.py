@@ -69,9 +69,7 @@ def kenward_roger(objective: Objective, solution: Solution) -> KenwardRoger:
     F = cholesky_inverse(solution.fixed_factor)
     PF, QF = P @ F, Q @ F
     information = traces - 2.0 * np.trace(QF, axis1=2, axis2=3) + np.einsum("iab,jba->ij", PF, PF)
-    values, vectors = np.linalg.eigh((information + information.T) / 2)
-    kept = values > DEPENDENT * values[-1]
-    W = 2.0 * (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+    W = 2.0 * _inverse((information + information.T) / 2)
     U = np.einsum("ij,ijab->ab", W, Q) - np.einsum("ij,iab,bc,jcd->ad", W, P, F, P)
     inverse_map = np.linalg.inv(objective.design.coordinates.fixed_map)
     to_user = np.sqrt(solution.sigma2) * objective.response.scale * inverse_map
@@ -109,6 +107,18 @@ def kr_test(L: Float, beta: Float, known: KenwardRoger) -> FTest:
     estimate = L @ beta
     statistic = scale * float(estimate @ np.linalg.solve(L @ known.adjusted @ L.T, estimate)) / q
     return FTest(q, df, statistic, float(f_upper(statistic, q, df)))
+
+
+def _inverse(information: Float) -> Float:
+    """Inverse on the directions that have information, each parameter in the unit in which its own is one.
+
+    A variance that is large beside σ² is known far less well than σ² in units of σ², and not unknown.
+    """
+    unit = 1.0 / np.sqrt(np.maximum(np.diag(information), np.finfo(float).tiny))
+    values, vectors = np.linalg.eigh(unit[:, None] * information * unit)
+    kept = values > DEPENDENT * values[-1]
+    vectors = unit[:, None] * vectors[:, kept]
+    return np.asarray((vectors / values[kept]) @ vectors.T)
 
 
 def _blocks(working: WorkingObjective, solution: Solution) -> tuple[Float, Float, Float]:
