@@ -39,7 +39,9 @@ def variance_estimates(model: Fitted) -> tuple[Float, Float]:
     # the second derivatives are with respect to θ in working coordinates
     working[:, :-1] = np.linalg.solve(model.objective.theta_map.T, slopes[:, :-1].T).T
     correlations = np.array([not parameter.is_sd for parameter in parameters])
-    return values, delta_covariance(values, working, correlations, known.hessian, known.covariance)
+    units = known.units
+    hessian, covariance = units[:, None] * known.hessian * units, known.covariance / units / units[:, None]
+    return values, delta_covariance(values, working * units, correlations, hessian, covariance)
 
 
 def full_covariance(model: Fitted) -> pd.DataFrame:

@@ -35,6 +35,8 @@ class Uncertainty:
     ----------
     hessian : (n_theta + 1, n_theta + 1) array
         Of the criterion d(θ, σ), σ not profiled out, with respect to θ and σ (in units of σ̂).
+    units : (n_theta + 1,) array
+        Steps of θ and σ that change the criterion about equally.
     covariance : (n_theta + 1, n_theta + 1) array
         2 hessian⁻¹, the covariance matrix of the estimates; directions without information are left out.
     fixed : (p, p) array
@@ -44,6 +46,7 @@ class Uncertainty:
     """
 
     hessian: Float
+    units: Float
     covariance: Float
     fixed: Float
     jacobian: Float
@@ -63,8 +66,9 @@ def uncertainty(objective: Objective, solution: Solution) -> Uncertainty:
         At the optimum, in working coordinates.
     """
     working, coordinates = objective.working, objective.design.coordinates
+    units = np.append(_units(working, solution.theta), 1.0)
     with single_threaded_blas():
-        profiled = _profiled_hessian(working, solution)
+        profiled = _profiled_hessian(working, solution, STEP * units[:-1])
         J = _covariance_jacobian(working, solution.theta)
         decrease = J.T @ _residual_slopes(working, solution)
         sensitivity = np.tensordot(J.T, _information_slopes(working, solution), axes=1)
@@ -82,15 +86,23 @@ def uncertainty(objective: Objective, solution: Solution) -> Uncertainty:
     jacobian = np.empty((n_theta + 1, *fixed.shape))
     jacobian[:n_theta] = to_user @ F @ sensitivity @ F @ to_user.T
     jacobian[n_theta] = 2.0 * fixed
-    return Uncertainty(hessian, 2.0 * _inverse(hessian), fixed, jacobian)
+    return Uncertainty(hessian, units, 2.0 * _inverse(hessian, units), fixed, jacobian)
 
 
-def _profiled_hessian(working: WorkingObjective, solution: Solution) -> Float:
+def _units(working: WorkingObjective, theta: Float) -> Float:
+    """Length of the row of λ that an entry is in, at least 1: a large standard deviation is known in units of itself."""
+    out = np.ones(len(theta))
+    for structure, part in zip(working.structures, working.slices, strict=True):
+        lengths = np.linalg.norm(structure.template(theta[part]), axis=1)
+        out[part] = np.maximum(1.0, lengths[structure.entries[0]])
+    return out
+
+
+def _profiled_hessian(working: WorkingObjective, solution: Solution, steps: Float) -> Float:
     """Hessian of the profiled criterion with respect to θ by central differences of its gradient."""
     n_theta = len(solution.theta)
     hessian = np.empty((n_theta, n_theta))
-    for i, unit in enumerate(np.eye(n_theta)):
-        step = STEP * max(1.0, abs(solution.theta[i]))
+    for i, (unit, step) in enumerate(zip(np.eye(n_theta), steps, strict=True)):
         ends = []
         for sign in (1.0, -1.0):
             point = working.solve_nearby(solution.theta + sign * step * unit)
@@ -139,8 +151,9 @@ def _information_slopes(working: WorkingObjective, solution: Solution) -> Float:
     return slopes
 
 
-def _inverse(hessian: Float) -> Float:
+def _inverse(hessian: Float, units: Float) -> Float:
     """Inverse on the directions of positive curvature."""
-    values, vectors = np.linalg.eigh(hessian)
+    values, vectors = np.linalg.eigh(units[:, None] * hessian * units)
     kept = values > FLAT * values[-1]
-    return np.asarray((vectors[:, kept] / values[kept]) @ vectors[:, kept].T)
+    vectors = units[:, None] * vectors[:, kept]
+    return np.asarray((vectors / values[kept]) @ vectors.T)

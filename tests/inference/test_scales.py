@@ -23,3 +23,20 @@ def test_kenward_roger_with_a_large_standard_deviation(sd):
     # the intercept's variance is that of a mean of 10 groups, whatever the rows within them tell
     df = lmer("y ~ x + (1 | g)", one_way(sd)).df_fixed("kenward-roger")
     assert_allclose(df, [9.0, 39.0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("sd", [1e3, 1e4, 2e4])
+def test_satterthwaite_with_a_large_standard_deviation(sd):
+    m = lmer("y ~ x + (1 | g)", one_way(sd))
+    assert_allclose(m.df_fixed(), [9.0, 39.0], rtol=2e-3)
+    pars = m.tidy("ran_pars")
+    # of a standard deviation from k degrees of freedom: 1/√(2k) of itself
+    assert_allclose(pars["std_error"] / pars["estimate"], 1.0 / np.sqrt(2.0 * np.array([9.0, 39.0])), rtol=2e-3)
+
+
+def test_large_standard_deviations_of_slopes():
+    rng, data = np.random.default_rng(2), one_way(0.0)
+    slopes = np.repeat(1e4 * rng.normal(size=10), 5) * data["x"]
+    m = lmer("y ~ x + (x | g)", data | {"y": data["y"] + np.repeat(1e4 * rng.normal(size=10), 5) + slopes})
+    assert_allclose(m.df_fixed(), [9.0, 9.0], rtol=2e-3)
+    assert_allclose(m.df_fixed("kenward-roger"), [9.0, 9.0], rtol=1e-4)
