@@ -14,6 +14,8 @@ Float = NDArray[np.float64]
 
 # Eigenvalues of a contrast's covariance matrix below this share of the largest are linear dependence.
 DEPENDENT = 1e-8
+# The same where every row is in the unit of its own standard error.
+DEPENDENT_IN_UNITS = 1e-12
 
 
 class TTest(NamedTuple):
@@ -67,13 +69,36 @@ def f_test(L: Float, beta: Float, known: Uncertainty) -> FTest:
     L : (m, p) array
         Rows may be linearly dependent.
     """
-    values, vectors = np.linalg.eigh(L @ known.fixed @ L.T)
-    kept = values > DEPENDENT * values[-1]
-    rank = int(kept.sum())
-    tests = t_tests(vectors[:, kept].T @ L, beta, known)
+    tests = t_tests(independent_rows(L, known.fixed), beta, known)
+    rank = len(tests.df)
     statistic = float((tests.statistic**2).mean())
     den_df = joint_df(tests.df)
     return FTest(rank, den_df, statistic, float(f_upper(statistic, rank, den_df)))
+
+
+def independent_rows(L: Float, C: Float) -> Float:
+    """Combinations of the rows of L with uncorrelated estimates, (rank, p).
+
+    The eigenvectors of L C Lᵀ, as in lmerTest; where the standard errors of the rows are so different that the smaller
+    ones are lost among the larger, those of the correlation matrix.
+
+    Parameters
+    ----------
+    L : (m, p) array
+    C : (p, p) array
+        Covariance matrix of β̂.
+    """
+    covariance = L @ C @ L.T
+    values, vectors = np.linalg.eigh(covariance)
+    kept = values > DEPENDENT * values[-1]
+    if kept.all():
+        return np.asarray(vectors.T @ L)
+    unit = 1.0 / np.sqrt(np.maximum(np.diag(covariance), np.finfo(float).tiny))
+    values, rotation = np.linalg.eigh(unit[:, None] * covariance * unit)
+    among = values > DEPENDENT_IN_UNITS * values[-1]
+    if among.sum() > kept.sum():
+        return np.asarray((unit[:, None] * rotation[:, among]).T @ L)
+    return np.asarray(vectors[:, kept].T @ L)
 
 
 def joint_df(df: Float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.inference.contrasts import DEPENDENT, FTest, TTest, f_test, t_tests
+from lmmsparse.inference.contrasts import FTest, TTest, f_test, independent_rows, t_tests
 from lmmsparse.inference.distributions import chi2_upper, normal_lower, t_two_sided
 from lmmsparse.inference.fitted import Fitted
 from lmmsparse.inference.kenward_roger import kr_test
@@ -27,13 +27,12 @@ def joint_test(m: Fitted, L: Float, ddf: str | None) -> FTest:
     if ddf == "satterthwaite":
         return f_test(L, beta, m.uncertainty)
     C = m.estimates.fixed_covariance
-    values, vectors = np.linalg.eigh(L @ C @ L.T)
-    kept = values > DEPENDENT * values[-1]
-    independent = vectors[:, kept].T @ L
+    independent = independent_rows(L, C)
     if ddf == "kenward-roger":
         return kr_test(independent, beta, m.kenward_roger)
-    rank = int(kept.sum())
-    statistic = float(((independent @ beta) ** 2 / values[kept]).mean())
+    rank = len(independent)
+    variance = np.einsum("mi,ij,mj->m", independent, C, independent)
+    statistic = float(((independent @ beta) ** 2 / variance).mean())
     return FTest(rank, np.nan, statistic, float(chi2_upper(rank * statistic, rank)))
 
 

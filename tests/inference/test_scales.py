@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lmmsparse import lmer
+from lmmsparse import lmer, load_dataset
 
 
 def one_way(sd: float, groups: int = 10, rows: int = 5) -> dict[str, Any]:
@@ -40,3 +40,23 @@ def test_large_standard_deviations_of_slopes():
     m = lmer("y ~ x + (x | g)", data | {"y": data["y"] + np.repeat(1e4 * rng.normal(size=10), 5) + slopes})
     assert_allclose(m.df_fixed(), [9.0, 9.0], rtol=2e-3)
     assert_allclose(m.df_fixed("kenward-roger"), [9.0, 9.0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("ddf", ["satterthwaite", "kenward-roger", None])
+@pytest.mark.parametrize("unit", [1e-6, 1e5])
+def test_no_row_of_a_joint_test_is_lost_among_larger_ones(ddf, unit):
+    data = load_dataset("sleepstudy")[lambda d: d.index % 7 != 0]
+    rows = [{"(Intercept)": 1.0}, {"Days": 1.0}]
+    want = lmer("Reaction ~ Days + (1 | Subject)", data).contest(rows, ddf=ddf)
+    got = lmer("Reaction ~ Days + (1 | Subject)", data.assign(Days=unit * data["Days"])).contest(rows, ddf=ddf)
+    assert got["NumDF"].to_list() == [2]
+    assert_allclose(got["F"], want["F"], rtol=1e-6)
+    if ddf == "kenward-roger":
+        assert_allclose(got["DenDF"], want["DenDF"], rtol=1e-6)
+
+
+def test_rows_that_depend_on_others_still_do_not_count():
+    data = load_dataset("sleepstudy")
+    m = lmer("Reaction ~ Days + (1 | Subject)", data.assign(Days=1e6 * data["Days"]))
+    assert m.contest([[1, 0], [0, 1], [1, 2e6]])["NumDF"].to_list() == [2]
+    assert m.contest([[0, 1], [0, 3]])["NumDF"].to_list() == [1]
