@@ -35,12 +35,17 @@ def sequential_contrasts(terms: Sequence[ModelTerm], R: Float) -> list[Float]:
 def contained_contrasts(terms: Sequence[ModelTerm], R: Float) -> list[Float]:
     """Type II: every term after all terms that do not contain it.
 
+    Scaled as R's lmerTest has them, on which the degrees of freedom of joint tests depend: rows with a diagonal of one
+    for a term that others contain or that is the only one, and single coefficients for the others.
+
     Parameters
     ----------
     terms : sequence of ModelTerm
     R : (p, p) array
         With XᵀX = RᵀR.
     """
+    if sum(not term.is_intercept for term in terms) == 1:
+        return sequential_contrasts(terms, R)
     out = []
     for term in terms:
         last = [other for other in terms if term.is_contained_in(other)]
@@ -48,8 +53,9 @@ def contained_contrasts(terms: Sequence[ModelTerm], R: Float) -> list[Float]:
         order = [j for other in (*first, term, *last) for j in other.kept]
         start = sum(len(other.kept) for other in first)
         rows = np.asarray(np.linalg.qr(R[:, order], mode="r"))[start : start + len(term.kept)]
+        own = rows[:, start : start + len(rows)]
         L = np.zeros((len(term.kept), R.shape[1]))
-        L[:, order] = np.linalg.solve(rows[:, start : start + len(rows)], rows)
+        L[:, order] = rows / np.diag(own)[:, None] if last else np.linalg.solve(own, rows)
         out.append(L)
     return out
 

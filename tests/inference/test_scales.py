@@ -1,4 +1,4 @@
-"""Tests of fixed effects where standard deviations or units are far apart, and where joint tests depend on their rows."""
+"""Tests of fixed effects where standard deviations or units are far apart, and the rows on which joint tests depend."""
 
 from __future__ import annotations
 
@@ -60,3 +60,33 @@ def test_rows_that_depend_on_others_still_do_not_count():
     m = lmer("Reaction ~ Days + (1 | Subject)", data.assign(Days=1e6 * data["Days"]))
     assert m.contest([[1, 0], [0, 1], [1, 2e6]])["NumDF"].to_list() == [2]
     assert m.contest([[0, 1], [0, 3]])["NumDF"].to_list() == [1]
+
+
+def test_rows_of_type_2_are_those_of_a_sequential_decomposition():
+    """Of the terms in the order: others, the term, those that contain it; on these rows the joint df depend."""
+    rng = np.random.default_rng(5)
+    n = 60
+    g, f, h = rng.integers(0, 7, n), rng.choice([0, 1, 2, 2, 2], n), rng.choice([0, 0, 0, 1], n)
+    data = {"y": rng.normal(size=n) + f + rng.normal(size=7)[g], "x": rng.normal(size=n)}
+    data |= {"g": g.astype(str), "f": np.array(list("abc"))[f], "h": np.array(list("uv"))[h]}
+    m = lmer("y ~ f * h + x + (f | g)", data)
+    X, names = m.model_matrix.to_numpy(), list(m.fixef.index)
+    order = [j for j, name in enumerate(names) if name in ("(Intercept)", "x", "h[T.v]")]
+    order += [j for j, name in enumerate(names) if name.startswith("f") and ":" not in name]
+    order += [j for j in range(len(names)) if j not in order]
+    U = np.linalg.cholesky((X.T @ X)[np.ix_(order, order)]).T
+    L = np.zeros((2, len(names)))
+    L[:, order] = (U / np.diag(U)[:, None])[3:5]
+    row = m.anova(type=2).set_index("term").loc["f"]
+    want = m.contest(L).iloc[0]
+    assert_allclose(row[["F", "DenDF"]].to_numpy(float), want[["F", "DenDF"]].to_numpy(float), rtol=1e-9)
+    unscaled = np.linalg.solve(L[:, order[3:5]], L)
+    assert abs(m.contest(unscaled)["DenDF"].iloc[0] / want["DenDF"] - 1.0) > 1e-3
+
+
+def test_the_only_term_has_the_same_rows_in_types_1_and_2():
+    rng = np.random.default_rng(6)
+    f, g = rng.choice([0, 1, 2, 2, 2], 50), rng.integers(0, 6, 50)
+    data = {"y": rng.normal(size=50) + rng.normal(size=(6, 3))[g, f], "g": g.astype(str), "f": np.array(list("abc"))[f]}
+    m = lmer("y ~ f + (f | g)", data)
+    assert_allclose(m.anova(type=2)["DenDF"], m.anova(type=1)["DenDF"], rtol=1e-9)
