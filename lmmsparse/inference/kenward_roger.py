@@ -70,7 +70,7 @@ def kenward_roger(objective: Objective, solution: Solution) -> KenwardRoger:
     PF, QF = P @ F, Q @ F
     information = traces - 2.0 * np.trace(QF, axis1=2, axis2=3) + np.einsum("iab,jba->ij", PF, PF)
     W = 2.0 * _inverse((information + information.T) / 2)
-    U = np.einsum("ij,ijab->ab", W, Q) - np.einsum("ij,iab,bc,jcd->ad", W, P, F, P)
+    U = np.tensordot(W, Q, axes=2) - (PF @ np.tensordot(W, P, axes=1)).sum(axis=0)
     inverse_map = np.linalg.inv(objective.design.coordinates.fixed_map)
     to_user = np.sqrt(solution.sigma2) * objective.response.scale * inverse_map
     # P in the user's columns and in the unit of their covariance matrix: F_user P_user F_user is as small as σ²FPF
@@ -90,12 +90,13 @@ def kr_test(L: Float, beta: Float, known: KenwardRoger) -> FTest:
     ----------
     L : (m, p) array of full row rank
     """
-    q, F = len(L), known.fixed
-    Theta = L.T @ np.linalg.solve(L @ F @ L.T, L)
-    M = np.einsum("ab,bc,icd,de->iae", Theta, F, known.P, F)
+    q, FL = len(L), known.fixed @ L.T
+    # tr(ΘFP_iF) and tr(ΘFP_iFΘFP_jF) with Θ = Lᵀ(LFLᵀ)⁻¹L, by matrices with q rows
+    M = np.linalg.solve(L @ FL, FL.T @ known.P @ FL)
     single = np.trace(M, axis1=1, axis2=2)
+    double = M.reshape(len(M), -1) @ M.transpose(0, 2, 1).reshape(len(M), -1).T
     A1 = float(single @ known.W @ single)
-    A2 = float(np.einsum("ij,iab,jba->", known.W, M, M))
+    A2 = float((known.W * double).sum())
     B = (A1 + 6.0 * A2) / (2.0 * q)
     g = ((q + 1.0) * A1 - (q + 4.0) * A2) / ((q + 2.0) * A2) if A2 else 0.0
     bottom = 3.0 * q + 2.0 * (1.0 - g)

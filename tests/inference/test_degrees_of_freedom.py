@@ -205,3 +205,17 @@ def test_joint_degrees_of_freedom() -> None:
     assert joint_df(np.array([1.5, 30.0])) == 2.0
     E = 5 / 3 + 9 / 7
     assert joint_df(np.array([5.0, 9.0])) == pytest.approx(2 * E / (E - 2))
+
+
+def test_kenward_roger_of_many_columns() -> None:
+    """Blocks times treatments, the classical analysis of variance; by sums over five indices it would take minutes."""
+    rng = np.random.default_rng(4)
+    block, f = np.repeat(np.arange(6), 50), np.tile(np.arange(50), 6)
+    y = 3.0 * rng.normal(size=6)[block] + rng.normal(size=300)
+    m = lmer("y ~ f + (1 | block)", {"y": y, "f": np.char.add("f", f.astype(str)), "block": block.astype(str)})
+    cells = y.reshape(6, 50)
+    rest = cells - cells.mean(axis=0) - cells.mean(axis=1, keepdims=True) + cells.mean()
+    wanted = 6.0 * ((cells.mean(axis=0) - cells.mean()) ** 2).sum() / 49 / ((rest**2).sum() / 245)
+    row = m.anova(ddf="kenward-roger").iloc[0]
+    assert_allclose([row["F"], row["DenDF"]], [wanted, 245.0], rtol=1e-6)
+    assert_allclose(m.df_fixed("kenward-roger").iloc[1:], 245.0, rtol=1e-6)
