@@ -11,7 +11,7 @@ import pandas as pd
 from lmmsparse.errors import ArgumentError, IdentifiabilityWarning, NestingWarning, SingularFitWarning
 from lmmsparse.inference.fitted import Fitted
 from lmmsparse.inference.likelihood_ratio import likelihood_ratio
-from lmmsparse.inference.nesting import is_nested
+from lmmsparse.inference.nesting import has_factors_of, is_nested
 from lmmsparse.output import to_library
 
 COLUMNS = ("model", "npar", "AIC", "BIC", "logLik", "deviance", "Chisq", "Df", "p_value", "p_mixture", "reference")
@@ -76,7 +76,8 @@ def compared(models: tuple[Any, ...], refit: bool) -> Any:
                     NestingWarning,
                     stacklevel=3,
                 )
-            variances = _dimensions(m) - _dimensions(before) if nested else 0
+            # with other factors, no variance of the larger model need be zero in the smaller
+            variances = _dimensions(m) - _dimensions(before) if nested and has_factors_of(m, before) else 0
             test = likelihood_ratio(before.criterion - m.criterion, _npar(m) - _npar(before), variances)
             row |= {"Chisq": test.statistic, "Df": float(test.df), "p_value": test.p_value}
             row |= {"p_mixture": test.p_mixture, "reference": test.reference}
@@ -140,7 +141,7 @@ def _check_same_data(first: Fitted, m: Fitted, i: int) -> None:
     if len(one.source_index) == len(other.source_index) and not np.array_equal(one.rows, other.rows):
         place = int(np.flatnonzero(one.rows != other.rows)[0])
         raise ArgumentError(
-            f"anova: models 1 and {i} have different rows, first {one.index[place]!r} and {other.index[place]!r}; "
+            f"anova: models 1 and {i} have different rows, first {one.index[place]} and {other.index[place]}; "
             "fit them to the rows that are complete for all of them"
         )
     if not np.array_equal(one.y, other.y):
