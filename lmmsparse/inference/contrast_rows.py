@@ -20,7 +20,7 @@ def contrast_rows(L: Any, names: Sequence[str]) -> tuple[Float, tuple[str, ...]]
 
     Parameters
     ----------
-    L : array, dict, sequence of dicts, or DataFrame
+    L : array, dict, sequence of dicts, Series or frame
         See `Testing.contest`.
     names : sequence of p str
         Names of the coefficients.
@@ -50,8 +50,13 @@ def contrast_rows(L: Any, names: Sequence[str]) -> tuple[Float, tuple[str, ...]]
 
 def _from_names(L: Any, names: Sequence[str]) -> Float | None:
     """Rows given by names of coefficients; None when L is not of that form."""
+    given: list[Mapping[Any, Any]]
     if isinstance(L, pd.DataFrame):
-        given: list[Mapping[Any, Any]] = [dict(row) for _, row in L.iterrows()]
+        given = [dict(row) for _, row in L.iterrows()]
+    elif isinstance(L, pd.Series) and all(isinstance(name, str) for name in L.index):
+        given = [dict(L)]
+    elif hasattr(L, "to_dicts") or (hasattr(L, "to_pylist") and hasattr(L, "column_names")):
+        given = list(L.to_dicts() if hasattr(L, "to_dicts") else L.to_pylist())  # of polars or pyarrow
     elif isinstance(L, Mapping):
         given = [L]
     elif isinstance(L, (list, tuple)) and L and all(isinstance(row, Mapping) for row in L):

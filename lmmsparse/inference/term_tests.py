@@ -14,7 +14,7 @@ Float = NDArray[np.float64]
 
 
 def joint_test(m: Fitted, L: Float, ddf: str | None) -> FTest:
-    """F test of Lβ = 0; without degrees of freedom (None) r F is referred to χ²_r.
+    """F test of Lβ = 0; without degrees of freedom (None) r F is referred to χ²_r.  NaN for a perfect fit.
 
     Parameters
     ----------
@@ -24,6 +24,8 @@ def joint_test(m: Fitted, L: Float, ddf: str | None) -> FTest:
     ddf : {"satterthwaite", "kenward-roger"} or None
     """
     beta = m.estimates.beta
+    if m.estimates.perfect:  # without a residual variance an F has no distribution
+        return FTest(len(independent_rows(L, m.estimates.fixed_covariance)), np.nan, np.nan, np.nan)
     if ddf == "satterthwaite":
         return f_test(L, beta, m.uncertainty)
     C = m.estimates.fixed_covariance
@@ -37,7 +39,7 @@ def joint_test(m: Fitted, L: Float, ddf: str | None) -> FTest:
 
 
 def single_tests(m: Fitted, L: Float, ddf: str | None) -> TTest:
-    """t tests of the rows of Lβ = 0; without degrees of freedom (None) they are normal tests.
+    """t tests of the rows of Lβ = 0; without degrees of freedom (None) they are normal tests.  NaN for a perfect fit.
 
     Parameters
     ----------
@@ -46,6 +48,8 @@ def single_tests(m: Fitted, L: Float, ddf: str | None) -> TTest:
     ddf : {"satterthwaite", "kenward-roger"} or None
     """
     beta = m.estimates.beta
+    if m.estimates.perfect:
+        return TTest(L @ beta, *np.full((4, len(L)), np.nan))
     if ddf == "satterthwaite":
         return t_tests(L, beta, m.uncertainty)
     C = m.estimates.fixed_covariance if ddf is None else m.kenward_roger.adjusted

@@ -1,0 +1,48 @@
+"""Contrasts that carry names, and tests of a perfect fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from lmmsparse import lmer
+from lmmsparse.errors import ArgumentError, LmmWarning
+
+
+def test_a_series_is_read_by_its_names(fit):
+    m = fit("Reaction ~ Days + (1 | Subject)", "sleepstudy")
+    want = m.contest({"(Intercept)": 1.0})["F"]
+    assert_allclose(m.contest(pd.Series({"Days": 0.0, "(Intercept)": 1.0}))["F"], want)
+    assert_allclose(m.contest(pd.Series({"(Intercept)": 1.0}))["F"], want)
+    assert_allclose(m.contest(pd.Series([1.0, 0.0]))["F"], want)
+    with pytest.raises(ArgumentError, match="no coefficient 'Dayz'; did you mean 'Days'"):
+        m.contest(pd.Series({"Dayz": 1.0}))
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_frames_of_other_libraries_are_read_by_their_names(fit, library):
+    module = pytest.importorskip(library)
+    make = module.DataFrame if library == "polars" else module.table
+    m = fit("Reaction ~ Days + (1 | Subject)", "sleepstudy")
+    rows = {"Days": [0.0, 1.0], "(Intercept)": [1.0, 0.0]}
+    table = m.contest(make(rows), joint=False)
+    assert table["contrast"].to_list() == ["(Intercept)", "Days"]
+    with pytest.raises(ArgumentError, match="no coefficient 'Dayz'"):
+        m.contest(make({"Dayz": [1.0]}))
+
+
+def test_a_perfect_fit_has_no_tests():
+    g, x = np.repeat(list("abcdef"), 4), np.tile([1.0, 2.0, 3.0, 5.0], 6)
+    data: dict[str, Any] = {"y": np.repeat([1.0, 5.0, 2.0, 8.0, 3.0, 9.0], 4) + 2.0 * x, "x": x, "g": g}
+    with pytest.warns(LmmWarning):
+        m = lmer("y ~ x + (1 | g)", data)
+    for ddf in ("satterthwaite", "kenward-roger", None):
+        assert m.contest([0, 1], ddf=ddf)[["DenDF", "F", "p_value"]].isna().all(axis=None)
+        assert m.anova(ddf=ddf)[["DenDF", "F", "p_value"]].isna().all(axis=None)
+        table = m.contest(np.eye(2), ddf=ddf, joint=False)
+        assert_allclose(table["estimate"], m.fixef, rtol=1e-9)
+        assert table[["std_error", "df", "statistic", "p_value"]].isna().all(axis=None)
