@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lmmsparse.errors import DataError
-from lmmsparse.frame import ModelFrame, open_table
+from lmmsparse.frame import ModelFrame, Table, open_table
 from lmmsparse.inference.fitted import Fitted
 from lmmsparse.output import to_library
 from lmmsparse.predict import predict_rows
@@ -53,7 +53,7 @@ def kept_rows(data: Any, frame: ModelFrame) -> Any:
     Raises
     ------
     DataError
-        The data have another number of rows than those that were fitted.
+        The data have another number of rows than those that were fitted, or another response.
     """
     table = open_table(data)
     if table.n_rows != len(frame.source_index):
@@ -61,11 +61,30 @@ def kept_rows(data: Any, frame: ModelFrame) -> Any:
             f"augment: data have {table.n_rows} rows, but the model was fitted to data with "
             f"{len(frame.source_index)}; give the same data"
         )
+    _check_response(table, frame)
     if isinstance(data, Mapping):
         data = pd.DataFrame({name: np.asarray(values) for name, values in data.items()}, index=table.index)
     if isinstance(data, pd.DataFrame):
         return data.iloc[frame.rows]
     return data[frame.rows] if table.library == "polars" else data.take(frame.rows)
+
+
+def _check_response(table: Table, frame: ModelFrame) -> None:
+    """That the rows are in the order of the fit, as far as a column with the response tells."""
+    name = frame.formula.response
+    if len(table.places.get(name, ())) != 1:
+        return
+    given = np.asarray(table.column(name).values)[frame.rows]
+    try:
+        same = given.astype(float) == frame.y
+    except (TypeError, ValueError):
+        return
+    if not same.all():
+        place = int(np.flatnonzero(~same)[0])
+        raise DataError(
+            f"augment: {name!r} is {given[place]} in row {frame.rows[place]} of the data, but was {frame.y[place]} in "
+            "the fit; give the same data, with the rows in the same order"
+        )
 
 
 def with_columns(data: Any, values: Mapping[str, Float]) -> Any:

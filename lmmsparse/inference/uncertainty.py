@@ -90,7 +90,7 @@ def uncertainty(objective: Objective, solution: Solution) -> Uncertainty:
 
 
 def _units(working: WorkingObjective, theta: Float) -> Float:
-    """Length of the row of λ that an entry is in, at least 1: large standard deviations are known in their own units."""
+    """Length of the row of λ that an entry is in, at least 1: a large standard deviation is known in its own unit."""
     out = np.ones(len(theta))
     for structure, part in zip(working.structures, working.slices, strict=True):
         lengths = np.linalg.norm(structure.template(theta[part]), axis=1)

@@ -387,3 +387,12 @@ def test_kenward_roger_needs_reml(fit: Fit) -> None:
         with pytest.raises(LmmError, match="needs a REML fit"):
             call(ddf="kenward-roger")
     assert len(m.tidy("ran_pars", ddf="kenward-roger")) == 4
+
+
+def test_augment_refuses_rows_in_another_order(dataset):
+    data = dataset("sleepstudy")
+    m = lmer(DAYS, data)
+    with pytest.raises(DataError, match=r"'Reaction' is .* in row 0 of the data, but was 249\.56 in the fit"):
+        m.augment(data.iloc[::-1])
+    doubled = lmer("log(Reaction) ~ Days + (1 | Subject)", data)
+    assert len(doubled.augment(data)) == 180
