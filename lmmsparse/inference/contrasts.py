@@ -29,12 +29,13 @@ class TTest(NamedTuple):
 
 
 class FTest(NamedTuple):
-    """Test of several contrasts at once."""
+    """Test of several contrasts at once; ``scale`` is the factor by which the statistic was made to follow an F."""
 
     num_df: int
     den_df: float
     statistic: float
     p_value: float
+    scale: float = 1.0
 
 
 def t_tests(L: Float, beta: Float, known: Uncertainty) -> TTest:

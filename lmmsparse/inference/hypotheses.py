@@ -32,6 +32,11 @@ def sequential_contrasts(terms: Sequence[ModelTerm], R: Float) -> list[Float]:
     return [unit[list(term.kept)] for term in terms]
 
 
+def is_alone(terms: Sequence[ModelTerm]) -> bool:
+    """Whether there is one term beside the intercept: all types test the same, which lmerTest scales as type I."""
+    return sum(not term.is_intercept for term in terms) == 1
+
+
 def contained_contrasts(terms: Sequence[ModelTerm], R: Float) -> list[Float]:
     """Type II: every term after all terms that do not contain it.
 
@@ -44,7 +49,7 @@ def contained_contrasts(terms: Sequence[ModelTerm], R: Float) -> list[Float]:
     R : (p, p) array
         With XᵀX = RᵀR.
     """
-    if sum(not term.is_intercept for term in terms) == 1:
+    if is_alone(terms):
         return sequential_contrasts(terms, R)
     out = []
     for term in terms:

@@ -107,7 +107,7 @@ def kr_test(L: Float, beta: Float, known: KenwardRoger) -> FTest:
     scale = 1.0 if abs(df - 2.0) < 1e-2 else df * (1.0 - A2 / q) / (df - 2.0)
     estimate = L @ beta
     statistic = scale * float(estimate @ np.linalg.solve(L @ known.adjusted @ L.T, estimate)) / q
-    return FTest(q, df, statistic, float(f_upper(statistic, q, df)))
+    return FTest(q, df, statistic, float(f_upper(statistic, q, df)), scale)
 
 
 def _inverse(information: Float) -> Float:

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lmmsparse.errors import ArgumentError, RankDeficiencyWarning
+from lmmsparse.inference.coefficients import checked_ddf
 from lmmsparse.inference.comparison import as_ml, compared
 from lmmsparse.inference.contrast_rows import contrast_rows
 from lmmsparse.inference.estimable import estimable_contrasts
@@ -18,6 +19,7 @@ from lmmsparse.inference.fitted import Fitted
 from lmmsparse.inference.hypotheses import (
     contained_contrasts,
     has_empty_cells,
+    is_alone,
     marginal_contrast,
     marginal_contrasts,
     sequential_contrasts,
@@ -63,8 +65,8 @@ class Testing:
         Returns
         -------
         frame
-            ``sum_sq, mean_sq, NumDF, DenDF, F, p_value`` for an F test (mean_sq is F σ̂²), and
-            ``contrast, estimate, std_error, df, statistic, p_value`` for t tests.
+            ``sum_sq, mean_sq, NumDF, DenDF, F, p_value`` for an F test (mean_sq is σ̂² F, Kenward and Roger's before
+            its scaling), and ``contrast, estimate, std_error, df, statistic, p_value`` for t tests.
 
         Raises
         ------
@@ -80,7 +82,7 @@ class Testing:
         >>> m.contest([0, 1], joint=False)[["contrast", "estimate", "std_error"]].round(3).to_numpy().tolist()[0]
         ['Days', 10.467, 1.546]
         """
-        _check_ddf(self, ddf)
+        ddf = checked_ddf(ddf, "contest", self.is_reml)
         rows, labels = contrast_rows(L, list(self.frame.fixed_names))
         if joint:
             return to_library(pd.DataFrame([_f_row(self, rows, ddf)]), self.frame.library)
@@ -131,9 +133,9 @@ class Testing:
         """
         if models:
             return compared((self, *models), refit)
-        if isinstance(type, bool) or type not in TYPES:
+        if isinstance(type, bool) or not isinstance(type, (int, np.integer)) or type not in TYPES:
             raise ArgumentError(f"anova: type must be 1, 2 or 3, got {type!r}")
-        _check_ddf(self, ddf)
+        ddf = checked_ddf(ddf, "anova", self.is_reml)
         terms = model_terms(self.frame.spec.fixed_design)
         contrasts = _contrasts(self, terms, type)
         tested = [(t, L) for t, L in zip(terms, contrasts, strict=True) if len(L) and not t.is_intercept]
@@ -169,17 +171,11 @@ class Testing:
         >>> m.drop1()[["term", "AIC", "LRT"]].round(3).to_numpy().tolist()[1]
         ['Days', 1785.476, 23.537]
         """
-        _check_ddf(self, ddf)
+        ddf = checked_ddf(ddf, "drop1", self.is_reml)
         p, library = self.frame.X.shape[1], self.frame.library
         terms = model_terms(self.frame.spec.fixed_design)
         if ddf is not None:
-            whole_rank = self.frame.spec.fixed_design.keep is None
-            tested = [
-                (term, marginal_contrast(term, terms, p))
-                if whole_rank
-                else (term, dropped_contrast(dropped_map(term, terms, self.frame)))
-                for term in droppable(terms)
-            ]
+            tested = list(zip(droppable(terms), _dropped_contrasts(self, terms), strict=True))
             rows = [{"term": term.label, **_f_row(self, L, ddf)} for term, L in tested if len(L)]
             return to_library(pd.DataFrame(rows, columns=["term", *F_COLUMNS]), library)
         _check_likelihood(self, "drop1")
@@ -261,35 +257,44 @@ class Testing:
         return to_library(table if nsim else table.drop(columns="p_simulated"), self.frame.library)
 
 
-def _check_ddf(m: Fitted, ddf: str | None) -> None:
-    if ddf not in (None, "satterthwaite", "kenward-roger"):
-        raise ArgumentError(f'ddf must be "satterthwaite", "kenward-roger" or None, got {ddf!r}')
-    if ddf == "kenward-roger" and not m.is_reml:
-        raise ArgumentError('ddf="kenward-roger" needs a REML fit; fit with REML=True or use "satterthwaite"')
-
-
 def _check_likelihood(m: Fitted, method: str) -> None:
     if m.estimates.perfect:
         raise ArgumentError(f"{method}: the model fits perfectly, so that its likelihood has no maximum")
 
 
 def _f_row(m: Fitted, L: Float, ddf: str | None) -> dict[str, Any]:
-    """One line of an anova table; sums of squares are those that give F with σ̂² in the denominator."""
+    """One line of an anova table; mean squares over σ̂² are F, as in lmerTest before Kenward and Roger's scaling."""
     test = joint_test(m, L, ddf)
-    mean_sq = test.statistic * m.sigma**2
+    mean_sq = test.statistic / test.scale * m.sigma**2
     values = (mean_sq * test.num_df, mean_sq, test.num_df, test.den_df, test.statistic, test.p_value)
     return dict(zip(F_COLUMNS, values, strict=True))
 
 
+def _triangle(m: Fitted) -> Float:
+    """R with XᵀX = RᵀR, (p, p)."""
+    design = m.objective.design
+    return np.asarray(np.linalg.qr(design.coordinates.fixed_map if design.weights is None else m.frame.X, mode="r"))
+
+
+def _dropped_contrasts(m: Fitted, terms: tuple[ModelTerm, ...]) -> list[Float]:
+    """Hypothesis matrix of every term that can be dropped."""
+    if m.frame.spec.fixed_design.keep is not None:
+        return [dropped_contrast(dropped_map(term, terms, m.frame)) for term in droppable(terms)]
+    if is_alone(terms):
+        pairs = zip(terms, sequential_contrasts(terms, _triangle(m)), strict=True)
+        return [L for term, L in pairs if not term.is_intercept]
+    return [marginal_contrast(term, terms, m.frame.X.shape[1]) for term in droppable(terms)]
+
+
 def _contrasts(m: Fitted, terms: tuple[ModelTerm, ...], type: int) -> list[Float]:
     """Hypothesis matrices of all terms."""
-    empty = type == 3 and any(has_empty_cells(term, terms) for term in terms)
-    if type == 3 and not empty:
+    marginal = type == 3 and not is_alone(terms)
+    empty = marginal and any(has_empty_cells(term, terms) for term in terms)
+    if marginal and not empty:
         return marginal_contrasts(terms, m.frame.X.shape[1])
-    design = m.objective.design
-    R = np.asarray(np.linalg.qr(design.coordinates.fixed_map if design.weights is None else m.frame.X, mode="r"))
+    R = _triangle(m)
     if not empty:
-        return sequential_contrasts(terms, R) if type == 1 else contained_contrasts(terms, R)
+        return contained_contrasts(terms, R) if type == 2 else sequential_contrasts(terms, R)
     holed = ", ".join(repr(term.label) for term in terms if not term.complete)
     warnings.warn(
         f"there are combinations of levels without observations in {holed}: the type III hypotheses about terms that "

@@ -34,6 +34,7 @@ anova_cases <- function() {
     anova_case("slopes_sum", "angle ~ recipe * temp + (1|recipe:replicate)", "cake", coding = both["recipe"]),
     anova_case("additive", "angle ~ temperature + recipe + (1|replicate)", "cake"),
     anova_case("no_intercept", "angle ~ 0 + recipe + temperature + (1|replicate)", "cake"),
+    anova_case("alone", "angle ~ temperature + (1|replicate) + (temp|recipe:replicate)", "cake", kr = TRUE),
     anova_case("polynomial", "Reaction ~ poly(Days, 2) + (Days|Subject)", "sleepstudy"),
     anova_case("plain", "Reaction ~ Days + I(Days^2) + (Days|Subject)", "sleepstudy"),
     anova_case("three_way", "attain ~ sex * verbal * social + (1|second)", "ScotsSec"),
@@ -88,7 +89,8 @@ drop1_cases <- function() {
        # of deficient rank: columns of a later term, or of an earlier one, span others
        one("angle ~ temperature + recipe + temp + (1|replicate)", "cake"),
        one("angle ~ temp + recipe + temperature + (1|replicate)", "cake"),
-       one("Reaction ~ Days + I(2 * Days + 1) + I(Days^2) + (1|Subject)", "sleepstudy"))
+       one("Reaction ~ Days + I(2 * Days + 1) + I(Days^2) + (1|Subject)", "sleepstudy"),
+       one("angle ~ temperature + (1|replicate) + (temp|recipe:replicate)", "cake"))
 }
 
 ranova_cases <- function() {
