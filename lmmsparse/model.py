@@ -14,14 +14,8 @@ from lmmsparse.call import Call
 from lmmsparse.checks import check_response
 from lmmsparse.components.explaining import Explaining
 from lmmsparse.control import Control
-from lmmsparse.effects import (
-    coefficient_frames,
-    smallest_spread,
-    term_covariances,
-)
-from lmmsparse.errors import (
-    ArgumentError,
-)
+from lmmsparse.effects import coefficient_frames, smallest_spread, term_covariances
+from lmmsparse.errors import ArgumentError
 from lmmsparse.estimates import Estimates
 from lmmsparse.extract import Parts, extract
 from lmmsparse.fitting import OptInfo, fit, other_starts, warm_start
@@ -31,9 +25,8 @@ from lmmsparse.inference.profiling import Profiling
 from lmmsparse.inference.reporting import Reporting
 from lmmsparse.inference.resampling import Resampling
 from lmmsparse.inference.testing import Testing
-from lmmsparse.leverage import leverages
+from lmmsparse.influence.diagnosing import Diagnosing
 from lmmsparse.objective import Objective
-from lmmsparse.predict import predict_rows
 from lmmsparse.prediction.predicting import Predicting
 from lmmsparse.summary import Summary, summarize
 from lmmsparse.terms import RandomTerm
@@ -42,11 +35,9 @@ from lmmsparse.verdict import notes, warn_of
 
 Float = NDArray[np.float64]
 
-RESIDUALS = ("response", "pearson", "scaled")
-
 
 @dataclass(frozen=True, repr=False)
-class LinearMixedModel(Testing, Reporting, Profiling, Resampling, Explaining, Predicting):
+class LinearMixedModel(Testing, Reporting, Profiling, Resampling, Explaining, Predicting, Diagnosing):
     """A linear mixed model fitted by `lmmsparse.lmer`.
 
     Attributes
@@ -62,7 +53,7 @@ class LinearMixedModel(Testing, Reporting, Profiling, Resampling, Explaining, Pr
         Record of the search.
     control : Control
     call : Call
-        Names of the data and of the arguments, for the summary.
+        What it was called with.
     """
 
     frame: ModelFrame
@@ -188,37 +179,6 @@ class LinearMixedModel(Testing, Reporting, Profiling, Resampling, Explaining, Pr
     def _by_row(self, values: Float, name: str) -> pd.Series:
         """Values of the kept rows, with NaN for the others under ``na_action="exclude"``."""
         return self.frame.series(values, name)
-
-    @cached_property
-    def _fitted(self) -> Float:
-        return predict_rows(self.frame, self.terms, self.estimates.beta, self.estimates.b)
-
-    @property
-    def fitted(self) -> pd.Series:
-        """Xβ̂ + Zb̂ + offset of every row."""
-        return self._by_row(self._fitted, "fitted")
-
-    def resid(self, type: str = "response") -> pd.Series:
-        """Residuals.
-
-        Parameters
-        ----------
-        type : {"response", "pearson", "scaled"}
-            y − fitted; times √w; and over σ̂ as well.
-        """
-        if type not in RESIDUALS:
-            raise ArgumentError(f"resid: type must be one of {', '.join(RESIDUALS)}, got {type!r}")
-        values = self.frame.y - self._fitted
-        if type != "response" and self.frame.weights is not None:
-            values = values * np.sqrt(self.frame.weights)
-        if type == "scaled":
-            values = values / self.sigma
-        return self._by_row(values, "resid")
-
-    def hatvalues(self) -> pd.Series:
-        """Leverages: the diagonal of the matrix that maps y to the fitted values."""
-        values = leverages(self.objective.working, self.objective.design, self.estimates.solution)
-        return self._by_row(values, "hat")
 
     @property
     def model_matrix(self) -> pd.DataFrame:

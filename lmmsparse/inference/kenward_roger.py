@@ -180,14 +180,14 @@ def _traces(working: WorkingObjective, solution: Solution) -> tuple[Float, Float
     """
     shapes = working.plan.shapes
     starts = np.cumsum([0, *(q for q, _ in shapes)])
-    component = _components(working)
+    component = level_components(working)
     entries = list(zip(*working.covariance_entries, strict=True))
     # sums[g, h] (K_g, K_h, K_g, K_h): Σ_ℓm B[ℓa, mc] B[ℓb, md]
     sums = {(g, h): np.zeros((shapes[g][1], shapes[h][1]) * 2) for g in range(len(shapes)) for h in range(len(shapes))}
     diagonal = [np.zeros((K, K)) for _, K in shapes]
     for h, (q, K) in enumerate(shapes):
         own = component[starts[h] : starts[h] + q]
-        place = _places(own)
+        place = places_in_components(own)
         width = max(1, CHUNK_NUMBERS // max(1, K * sum(q * K for q, K in shapes)))
         for first in range(0, int(place.max()) + 1, width):
             count = min(width, int(place.max()) + 1 - first)
@@ -213,7 +213,7 @@ def _traces(working: WorkingObjective, solution: Solution) -> tuple[Float, Float
     return single, double
 
 
-def _components(working: WorkingObjective) -> NDArray[np.int32]:
+def level_components(working: WorkingObjective) -> NDArray[np.int32]:
     """Connected component of every level, factor after factor: levels that no chain of rows connects are apart."""
     shapes = working.plan.shapes
     starts = np.cumsum([0, *(q for q, _ in shapes)])
@@ -226,7 +226,7 @@ def _components(working: WorkingObjective) -> NDArray[np.int32]:
     return np.asarray(connected_components(graph, directed=False)[1])
 
 
-def _places(component: NDArray[np.int32]) -> NDArray[np.int64]:
+def places_in_components(component: NDArray[np.int32]) -> NDArray[np.int64]:
     """Position of every level among those of its component."""
     order = np.argsort(component, kind="stable")
     sorted_components = component[order]

@@ -17,7 +17,7 @@ script <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)
 here <- dirname(normalizePath(script))
 packaged <- file.path(here, "..", "..", "lmmsparse", "datasets", "data")
 parts <- c("models", "edge_cases", "summaries", "testing", "reporting", "profiling", "bootstrap", "components",
-           "prediction")
+           "prediction", "influence")
 
 arguments <- commandArgs(TRUE)
 directory <- if (length(arguments)) arguments[1] else here
@@ -40,3 +40,4 @@ if ("profiling" %in% chosen) write_answers(profile_answers(), "inference_profili
 if ("bootstrap" %in% chosen) write_answers(bootstrap_answers(), "inference_bootstrap.json")
 if ("components" %in% chosen) write_answers(component_answers(), "inference_components.json")
 if ("prediction" %in% chosen) write_answers(prediction_answers(), "inference_prediction.json")
+if ("influence" %in% chosen) write_answers(influence_answers(), "inference_influence.json")
