@@ -18,7 +18,7 @@ Float = NDArray[np.float64]
 
 # Share of the square of a unit vector that rounding may leave outside of a space.
 OUTSIDE = 1e-8
-# Rows of columns that agree to so many decimals, in working coordinates, are of one kind;
+# Rows of columns that agree to so many decimals in working coordinates are of one kind;
 KIND_DECIMALS = 9
 # with more kinds than these the columns are numeric variables, which tell no parts apart.
 MOST_KINDS = 1000
@@ -90,7 +90,9 @@ def _parts(small: WorkingBlock, large: WorkingBlock) -> NDArray[np.intp] | None:
         return np.zeros(len(small.codes), dtype=np.intp)
     if small.n_levels < large.n_levels or _pairs(small, large.codes) != small.n_levels:
         return None
-    kinds = np.unique(np.round(large.columns, KIND_DECIMALS), axis=0, return_inverse=True)[1].ravel()
+    # one number stands for a row of columns: sorting rows takes long
+    mixed = large.columns @ np.cos(1.0 + np.arange(large.columns.shape[1]))
+    kinds = np.unique(np.round(mixed, KIND_DECIMALS), return_inverse=True)[1]
     n_kinds = int(kinds.max()) + 1
     if n_kinds > MOST_KINDS:
         return None
