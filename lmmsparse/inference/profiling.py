@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lmmsparse.errors import ArgumentError, ConvergenceWarning
+from lmmsparse.inference.comparison import as_ml
 from lmmsparse.inference.fitted import Fitted
 from lmmsparse.inference.profiles import Profile, chosen, interval_quantile, profile_curve
 from lmmsparse.inference.restricted import parameters
@@ -86,7 +87,7 @@ def profiled(m: Fitted, which: Any, level: float, points: int, progress: bool = 
         raise ArgumentError(f"profile: points must be a positive integer, got {points!r}")
     every = parameters(m.terms, m.frame.fixed_names)
     wanted = [every[i] for i in chosen(every, which, "profile")]
-    ml = m.refit_ml()
+    ml = as_ml(m)
     if ml.estimates.perfect:
         raise ArgumentError("profile: the residual variance is zero, so that the likelihood has no maximum")
     curves, lower, short = [], 0.0, []

@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 
 from lmmsparse import lmer, load_dataset
 from lmmsparse.covariance import Unstructured
-from lmmsparse.errors import ArgumentError, LmmWarning
+from lmmsparse.errors import ArgumentError, LmmWarning, SingularFitWarning
 from lmmsparse.inference.paths import hermite
 from lmmsparse.inference.restricted import RestrictedDeviance, parameters
 
@@ -287,3 +287,15 @@ def test_interpolation_is_exact_for_cubics():
 
     got = [hermite(zeta, c(zeta), 1 / (zeta**2 / 2 + 1), z) for z in (-0.3, 1.7, 2.05)]
     np.testing.assert_allclose(got, [c(z) for z in (-0.3, 1.7, 2.05)])
+
+
+def test_a_singular_fit_is_not_announced_again():
+    """Neither its refit by maximum likelihood, nor one that is singular only there, is what was asked for."""
+    rng = np.random.default_rng(14)
+    data = {"y": rng.normal(size=40), "x": rng.normal(size=40), "g": np.repeat(list("abcdefgh"), 5)}
+    with pytest.warns(SingularFitWarning):
+        m = lmer("y ~ x + (x | g)", data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        m.profile("x")
+        m.conf_int(method="profile", parm="sigma")
