@@ -101,7 +101,7 @@ class WorkingObjective:
         else:
             found, small = self._at_once(templates)
         yy = float(products.fixed[-1, -1])
-        floor = SMALLEST_RESIDUAL * yy
+        floor = max(SMALLEST_RESIDUAL * yy, np.finfo(float).tiny)  # yy is exactly zero where the arithmetic is
         degenerate = not found.pwrss > floor
         pwrss = max(found.pwrss, floor)
         sigma2 = pwrss / self.degrees

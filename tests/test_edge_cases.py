@@ -418,3 +418,13 @@ def test_values_after_the_fit_of_sleepstudy() -> None:
     assert m.hatvalues().iloc[0] == pytest.approx(0.229304, abs=1e-5)
     # at a tight optimum; lme4's default one gives −875.9929332
     assert -0.5 * m.deviance == pytest.approx(-875.9929266, abs=1e-5)
+
+
+def test_a_perfect_fit_without_rounding():
+    """The residual sum of squares is zero to the last bit."""
+    data = {"y": [4.0, 3.5, 4.0, 3.5], "x": [0.0, 2.0, 0.0, 2.0], "g": ["a", "a", "b", "b"]}
+    with pytest.warns(LmmWarning, match="perfect fit"):
+        m = lmer("y ~ x + (1 | g)", data)
+    np.testing.assert_allclose(m.fixef, [4.0, -0.25])
+    assert np.isfinite(m.criterion)
+    assert m.sigma < 1e-100

@@ -62,6 +62,7 @@ def test_rows_that_depend_on_others_still_do_not_count():
     assert m.contest([[0, 1], [0, 3]])["NumDF"].to_list() == [1]
 
 
+@pytest.mark.filterwarnings("ignore::lmmsparse.errors.SingularFitWarning")
 def test_rows_of_type_2_are_those_of_a_sequential_decomposition():
     """Of the terms in the order: others, the term, those that contain it; on these rows the joint df depend."""
     rng = np.random.default_rng(5)
@@ -84,6 +85,7 @@ def test_rows_of_type_2_are_those_of_a_sequential_decomposition():
     assert abs(m.contest(unscaled)["DenDF"].iloc[0] / want["DenDF"] - 1.0) > 1e-3
 
 
+@pytest.mark.filterwarnings("ignore::lmmsparse.errors.SingularFitWarning")
 def test_the_only_term_has_the_same_rows_in_types_1_and_2():
     rng = np.random.default_rng(6)
     f, g = rng.choice([0, 1, 2, 2, 2], 50), rng.integers(0, 6, 50)
