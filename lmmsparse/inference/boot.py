@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -221,11 +221,12 @@ class Bootstrap:
         n_variance, p = self.sdcor.shape[1] + 1, self.beta.shape[1]
         whole = {"theta_": list(range(n_variance)), "beta_": list(range(n_variance, n_variance + p))}
         chosen: list[int] = []
-        for name in [parm] if isinstance(parm, str) else parm:
-            found = whole.get(name) or [
-                j for j, pair in enumerate(zip(self._codes, self.names, strict=True)) if name in pair
-            ]
-            if not found and name not in whole:
+        for name in parm if isinstance(parm, Iterable) and not isinstance(parm, str) else [parm]:
+            group = whole.get(name) if isinstance(name, str) else None
+            found = [j for j, pair in enumerate(zip(self._codes, self.names, strict=True)) if name in pair]
+            if group is not None:
+                found = group
+            elif not found:
                 known = [c if c == n else f"{c} ({n})" for c, n in zip(self._codes, self.names, strict=True)]
                 raise ArgumentError(f"conf_int: there is no parameter {name!r}; there are {', '.join(known)}")
             chosen += [j for j in found if j not in chosen]

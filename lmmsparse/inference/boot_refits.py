@@ -50,8 +50,8 @@ class Task:
     kind : {"parametric", "semiparametric", "cases"}
     use_u : bool
     statistic : callable or None
-    width : int
-        Number of values of the statistic.
+    names : tuple of str
+        Of the values of the statistic.
     clusters : Clusters or None
         For cases.
     within : bool
@@ -61,7 +61,7 @@ class Task:
     kind: str
     use_u: bool
     statistic: Statistic | None
-    width: int
+    names: tuple[str, ...]
     clusters: Clusters | None
     within: bool
 
@@ -166,7 +166,7 @@ def one_by_one(task: Task, first: int, refits: Sequence[Callable[[], Any]]) -> R
     model, m = task.model, len(refits)
     theta, beta = (np.full((m, len(values)), np.nan) for values in (model.estimates.theta, model.estimates.beta))
     beta_error = np.full_like(beta, np.nan)
-    sigma, criterion, statistic = np.full(m, np.nan), np.full(m, np.nan), np.full((m, task.width), np.nan)
+    sigma, criterion, statistic = np.full(m, np.nan), np.full(m, np.nan), np.full((m, len(task.names)), np.nan)
     converged, singular, failed = (np.zeros(m, dtype=bool) for _ in range(3))
     failures = []
     for i, refit in enumerate(refits):
@@ -183,16 +183,28 @@ def one_by_one(task: Task, first: int, refits: Sequence[Callable[[], Any]]) -> R
             beta_error[i] = np.sqrt(np.diag(estimates.fixed_covariance))
             criterion[i], converged[i], singular[i] = estimates.criterion, fitted.optinfo.converged, estimates.singular
             if task.statistic is not None:
-                values, _ = statistic_values(task.statistic, fitted, f"replicate {first + i}")
-                if len(values) != task.width:
-                    raise ArgumentError(
-                        f"bootstrap: the statistic has {len(values)} values on replicate {first + i}, "
-                        f"but {task.width} on the fitted model"
-                    )
-                statistic[i] = values
+                values, names = statistic_values(task.statistic, fitted, f"replicate {first + i}")
+                statistic[i] = values[_places(names, task.names, first + i)]
     return Replicates(
         theta, beta, beta_error, sigma, criterion, converged, singular, failed, statistic, tuple(failures)
     )
+
+
+def _places(names: tuple[str, ...], wanted: tuple[str, ...], replicate: int) -> list[int]:
+    """Where the values of a replicate are that stand in this order on the fitted model."""
+    if names == wanted:
+        return list(range(len(names)))
+    if len(names) != len(wanted):
+        raise ArgumentError(
+            f"bootstrap: the statistic has {len(names)} values on replicate {replicate}, but {len(wanted)} on the "
+            "fitted model"
+        )
+    if sorted(names) != sorted(wanted) or len(set(names)) < len(names):
+        raise ArgumentError(
+            f"bootstrap: the statistic has the names {', '.join(names)} on replicate {replicate}, but "
+            f"{', '.join(wanted)} on the fitted model"
+        )
+    return [names.index(name) for name in wanted]
 
 
 def statistic_values(statistic: Statistic, model: Any, where: str) -> tuple[Float, tuple[str, ...]]:
@@ -203,6 +215,8 @@ def statistic_values(statistic: Statistic, model: Any, where: str) -> tuple[Floa
         raise ArgumentError(f"bootstrap: the statistic failed on {where}: {type(error).__name__}: {error}") from error
     if isinstance(result, Mapping):
         result = pd.Series(dict(result))
+    if result is None or np.size(result) == 0:
+        raise ArgumentError(f"bootstrap: the statistic must return numbers, and returned nothing on {where}")
     try:
         values = np.asarray(result, dtype=float)
     except (TypeError, ValueError) as error:

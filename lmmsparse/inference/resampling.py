@@ -124,6 +124,8 @@ class Resampling:
             raise ArgumentError("bootstrap: use_u keeps random effects, which drawn cases do not have; leave it out")
         if kind != "cases" and within:
             raise ArgumentError("bootstrap: within is for kind='cases'")
+        if self.estimates.perfect:
+            raise ArgumentError("bootstrap: the model fits perfectly, so that there is nothing to draw residuals from")
         method = _start_method(start_method)
         factor = _group(self, group)
         rng = generator(seed)
@@ -131,7 +133,7 @@ class Resampling:
             (np.zeros(0), ()) if statistic is None else statistic_values(statistic, self, "the fitted model")
         )
         clusters = model_clusters(self, factor) if kind == "cases" else None
-        task = Task(self, kind, bool(use_u), statistic, len(values), clusters, bool(within))
+        task = Task(self, kind, bool(use_u), statistic, names, clusters, bool(within))
         plan = pieces(count, len(self.frame.y))
         work = [(*piece, stream) for piece, stream in zip(plan, rng.spawn(len(plan)), strict=True)]
         parts, began = [], time.monotonic()
@@ -158,7 +160,7 @@ def _group(model: Fitted, group: str | None) -> str:
     known = {name: grouping.n_levels for name, grouping in model.frame.groupings.items()}
     if group is None:
         return min(known, key=lambda name: known[name])
-    if group not in known:
+    if not isinstance(group, str) or group not in known:
         raise ArgumentError(f"bootstrap: there is no grouping factor {group!r}; there are {', '.join(known)}")
     return group
 

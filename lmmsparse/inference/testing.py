@@ -132,6 +132,8 @@ class Testing:
         ['temperature', 5, 210.0, 20.52]
         """
         if models:
+            if type != 3 or ddf != "satterthwaite":
+                raise ArgumentError("anova: type and ddf belong to the tests of one model; leave them out with others")
             return compared((self, *models), refit)
         if isinstance(type, bool) or not isinstance(type, (int, np.integer)) or type not in TYPES:
             raise ArgumentError(f"anova: type must be 1, 2 or 3, got {type!r}")
@@ -283,7 +285,15 @@ def _dropped_contrasts(m: Fitted, terms: tuple[ModelTerm, ...]) -> list[Float]:
     if is_alone(terms):
         pairs = zip(terms, sequential_contrasts(terms, _triangle(m)), strict=True)
         return [L for term, L in pairs if not term.is_intercept]
-    return [marginal_contrast(term, terms, m.frame.X.shape[1]) for term in droppable(terms)]
+    return [_own_columns(term, marginal_contrast(term, terms, m.frame.X.shape[1])) for term in droppable(terms)]
+
+
+def _own_columns(term: ModelTerm, L: Float) -> Float:
+    """A hypothesis about all coefficients of a term as one about each, as lmerTest's drop1 has it; others unchanged."""
+    own = list(term.kept)
+    if len(L) == len(own) and not np.delete(L, own, axis=1).any():
+        return np.eye(L.shape[1])[own]
+    return L
 
 
 def _contrasts(m: Fitted, terms: tuple[ModelTerm, ...], type: int) -> list[Float]:
@@ -297,8 +307,8 @@ def _contrasts(m: Fitted, terms: tuple[ModelTerm, ...], type: int) -> list[Float
         return contained_contrasts(terms, R) if type == 2 else sequential_contrasts(terms, R)
     holed = ", ".join(repr(term.label) for term in terms if not term.complete)
     warnings.warn(
-        f"there are combinations of levels without observations in {holed}: the type III hypotheses about terms that "
-        "they contain depend on which these are",
+        f"columns of {holed} are not in X (combinations of levels without observations, or columns that others "
+        "span): the type III hypotheses about terms that they contain depend on which these are",
         RankDeficiencyWarning,
         stacklevel=3,
     )

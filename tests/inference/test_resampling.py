@@ -377,6 +377,39 @@ def test_names_of_statistics(model: Any) -> None:
     assert model.bootstrap(3, seed=1, statistic=lambda m: m.sigma).names[6:] == ("statistic",)
 
 
+class TurnsAround:
+    """A statistic whose names come in another order each time."""
+
+    def __init__(self, *orders: dict[str, float]) -> None:
+        self.orders, self.calls = orders, 0
+
+    def __call__(self, _: Any) -> dict[str, float]:
+        self.calls += 1
+        return self.orders[(self.calls - 1) % len(self.orders)]
+
+
+def test_statistics_are_matched_by_name(model: Any) -> None:
+    boot = model.bootstrap(4, seed=1, statistic=TurnsAround({"a": 1.0, "b": 2.0}, {"b": 2.0, "a": 1.0}))
+    assert boot.statistic.tolist() == [[1.0, 2.0]] * 4
+    with pytest.raises(ArgumentError, match="has the names a, c on replicate 0, but a, b"):
+        model.bootstrap(4, seed=1, statistic=TurnsAround({"a": 1.0, "b": 2.0}, {"a": 1.0, "c": 2.0}))
+
+
+@pytest.mark.parametrize("nothing", [None, {}, []])
+def test_a_statistic_without_a_value_is_refused(nothing: Any, model: Any) -> None:
+    with pytest.raises(ArgumentError, match="returned nothing on the fitted model"):
+        model.bootstrap(4, seed=1, statistic=lambda _: nothing)
+
+
+def test_arguments_that_are_no_names(model: Any) -> None:
+    with pytest.raises(ArgumentError, match="no grouping factor"):
+        model.bootstrap(4, kind="cases", group=["Subject"])
+    with pytest.raises(ArgumentError, match="no parameter 3"):
+        model.bootstrap(4, seed=1).conf_int(parm=3)
+    with pytest.raises(ArgumentError, match=r"no parameter \['Days'\]"):
+        model.bootstrap(4, seed=1).conf_int(parm=[["Days"]])
+
+
 class FailsLater:
     """A statistic that fails on a number of fits."""
 

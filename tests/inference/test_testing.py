@@ -486,3 +486,11 @@ def test_pieces_rebuild_the_columns(fixed, contrasts):
 def test_errors_and_warnings_are_the_library_s():
     assert issubclass(ArgumentError, LmmError)
     assert issubclass(NestingWarning, LmmWarning)
+
+
+def test_type_and_ddf_are_for_one_model(fit):
+    m = fit(SLEEP, "sleepstudy")
+    other = fit("Reaction ~ Days + (1|Subject)", "sleepstudy")
+    for arguments in ({"type": 2}, {"ddf": None}):
+        with pytest.raises(ArgumentError, match="belong to the tests of one model"):
+            m.anova(other, **arguments)
