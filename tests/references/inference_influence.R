@@ -25,7 +25,7 @@ influence_by <- function(m, groups) {
        cooks = as_array(cooks.distance(found)), dfbetas = as_rows(changes))
 }
 
-influence_record <- function(model) {
+influence_case <- function(model) {
   d <- factor_frame(model$data)
   given <- list(formula = as.formula(model$formula, env = globalenv()), data = d, REML = is.null(model$REML),
                 control = tight)
@@ -40,4 +40,4 @@ influence_record <- function(model) {
        influence = lapply(groups, function(g) influence_by(m, g)))
 }
 
-influence_answers <- function() list(fits = lapply(influence_models, influence_record))
+influence_answers <- function() list(fits = lapply(influence_models, influence_case))
