@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lmmsparse.arguments import unknown_name
 from lmmsparse.errors import ArgumentError
 from lmmsparse.formula import updated_formula
 from lmmsparse.frame import ModelFrame
@@ -55,7 +56,7 @@ class Call:
         arguments = {**self.arguments, **changes}
         unknown = [name for name in changes if name not in self.arguments and name != "data"]
         if unknown:
-            raise ArgumentError(f"update: there is no argument {unknown[0]!r}; there are {', '.join(self.arguments)}")
+            raise unknown_name("update", "argument", unknown[0], list(self.arguments))
         if "data" not in arguments:
             raise ArgumentError("update: a model that was pickled has left its data behind: give data=")
         if formula is not None:

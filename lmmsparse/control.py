@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lmmsparse.arguments import checked_choice, checked_count
 from lmmsparse.errors import ArgumentError
 
 OPTIMIZERS = ("newton", "cobyqa")
@@ -44,13 +45,10 @@ class Control:
     memory_limit: float | None = None
 
     def __post_init__(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            raise ArgumentError(f"control: optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
+        checked_choice("control", "optimizer", self.optimizer, OPTIMIZERS)
         if not (_is_number(self.tolerance) and 0 < self.tolerance < np.inf):
             raise ArgumentError(f"control: tolerance must be a positive number, got {self.tolerance!r}")
-        whole = isinstance(self.max_evaluations, (int, np.integer)) and not isinstance(self.max_evaluations, bool)
-        if not (whole and self.max_evaluations >= 1):
-            raise ArgumentError(f"control: max_evaluations must be a positive integer, got {self.max_evaluations!r}")
+        checked_count("control", "max_evaluations", self.max_evaluations)
         if self.memory_limit is not None and not (_is_number(self.memory_limit) and self.memory_limit > 0):
             raise ArgumentError(f"control: memory_limit must be a positive number, got {self.memory_limit!r}")
 

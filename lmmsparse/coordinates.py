@@ -8,7 +8,7 @@ computes is mapped back by the small matrices kept here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from lmmsparse.frame import Codes
 from lmmsparse.linalg import row_chunks
 from lmmsparse.orthonormal import gram, magnitudes, orthonormalized, unit_scales
-from lmmsparse.terms import RandomTerm
+from lmmsparse.terms import RandomTerm, taken_columns
 
 Float = NDArray[np.float64]
+Index = NDArray[np.intp]
 
 # A factor of a term's columns is inverted only while it keeps this many digits.
 SMALLEST_PIVOT = 1e-12
@@ -94,6 +95,29 @@ class WorkingDesign:
     blocks: tuple[WorkingBlock, ...]
     weights: Float | None
     coordinates: Coordinates
+
+
+def taken_rows(design: WorkingDesign, rows: Index) -> WorkingDesign:
+    """The design of some rows in the coordinates of all; levels that have none of them are left out."""
+    return replace(
+        design,
+        X=design.X[rows],
+        blocks=tuple(_taken_block(block, rows) for block in design.blocks),
+        weights=None if design.weights is None else design.weights[rows],
+    )
+
+
+def _taken_block(block: WorkingBlock, rows: Index) -> WorkingBlock:
+    codes = block.codes[rows]
+    seen = np.zeros(block.n_levels, dtype=bool)
+    seen[codes] = True
+    renumber = np.cumsum(seen) - 1  # in wide integers: codes are as narrow as the levels allow
+    return replace(
+        block,
+        codes=renumber[codes].astype(block.codes.dtype),
+        n_levels=int(seen.sum()),
+        columns=taken_columns(block.columns, rows),
+    )
 
 
 def orthonormal_columns(X: Float, weights: Float | None) -> tuple[Float, Float]:

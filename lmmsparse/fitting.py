@@ -17,6 +17,7 @@ from lmmsparse.boundary import (
     empty_directions,
     leave_boundary,
 )
+from lmmsparse.control import Control
 from lmmsparse.errors import FactorizationError
 from lmmsparse.estimates import Estimates, user_estimates
 from lmmsparse.objective import Objective
@@ -143,6 +144,24 @@ def fit(
         return _fit(objective, start, optimizer, tolerance, max_evaluations, watch)
 
 
+def controlled_fit(
+    objective: Objective,
+    control: Control,
+    *,
+    start: Float | None = None,
+    watch: Callable[[Evaluation], None] | None = None,
+) -> tuple[Estimates, OptInfo]:
+    """`fit` with the settings of a `Control`."""
+    return fit(
+        objective,
+        start=start,
+        optimizer=control.optimizer,
+        tolerance=control.tolerance,
+        max_evaluations=control.max_evaluations,
+        watch=watch,
+    )
+
+
 def _fit(
     objective: Objective,
     start: Float | None,
@@ -201,6 +220,11 @@ def warm_start(objective: Objective, theta: Float) -> Float:
     for structure, part in zip(working.structures, working.slices, strict=True):
         parts.append(structure.theta(structure.spread_at_least(structure.template(theta[part]), SMALLEST_START)))
     return np.concatenate(parts)
+
+
+def start_near(objective: Objective, theta: Float) -> Float | None:
+    """A start in the user's units when θ was the optimum for like data; None where a cold search has several starts."""
+    return None if other_starts(objective.working) else objective.to_user(warm_start(objective, theta))
 
 
 def _better_start(objective: Objective, optimum: Optimum[Solution, Derivatives], record: Recorder) -> Float | None:

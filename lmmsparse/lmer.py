@@ -95,7 +95,7 @@ def lmer(
             contrasts=contrasts,
             na_action=na_action,
         )
-        response = frame.y if frame.offset is None else frame.y - frame.offset
+        response = frame.y_less_offset
         check_varies(response, parsed.response)
         reml = bool(REML)
         if reml and frame.X.shape[1] == 0:

@@ -18,7 +18,7 @@ from lmmsparse.effects import coefficient_frames, smallest_spread, term_covarian
 from lmmsparse.errors import ArgumentError
 from lmmsparse.estimates import Estimates
 from lmmsparse.extract import Parts, extract
-from lmmsparse.fitting import OptInfo, fit, other_starts, warm_start
+from lmmsparse.fitting import OptInfo, controlled_fit, start_near
 from lmmsparse.frame import ModelFrame
 from lmmsparse.inference.coefficients import checked_ddf
 from lmmsparse.inference.profiling import Profiling
@@ -106,7 +106,22 @@ class LinearMixedModel(Testing, Reporting, Profiling, Resampling, Explaining, Pr
         return VarCorr(term_covariances(self.terms, self.estimates), self.sigma)
 
     def coef(self) -> dict[str, Any]:
-        """Fixed plus random effects of every level: a frame for every grouping factor."""
+        """Fixed plus random effects of every level.
+
+        Returns
+        -------
+        dict of str to frame
+            A frame for every grouping factor: one row a level, one column an effect.
+
+        Examples
+        --------
+        >>> from lmmsparse import lmer, load_dataset
+        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+        >>> m.coef()["Subject"].head(2).round(2)
+             (Intercept)   Days
+        308       253.66  19.67
+        309       211.01   1.85
+        """
         return coefficient_frames(self.terms, self.estimates.b, self.fixef, self.frame.library)
 
     @property
@@ -173,12 +188,15 @@ class LinearMixedModel(Testing, Reporting, Profiling, Resampling, Explaining, Pr
         ----------
         tol : float
             Smallest relative standard deviation (in units of the residual one, for columns of unit mean square).
+
+        Examples
+        --------
+        >>> from lmmsparse import lmer, load_dataset
+        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+        >>> m.is_singular()
+        False
         """
         return smallest_spread(self.terms, self.objective, self.estimates) < tol
-
-    def _by_row(self, values: Float, name: str) -> pd.Series:
-        """Values of the kept rows, with NaN for the others under ``na_action="exclude"``."""
-        return self.frame.series(values, name)
 
     @property
     def model_matrix(self) -> pd.DataFrame:
@@ -186,7 +204,24 @@ class LinearMixedModel(Testing, Reporting, Profiling, Resampling, Explaining, Pr
         return pd.DataFrame(self.frame.X.copy(), index=self.frame.index, columns=list(self.frame.fixed_names))
 
     def getme(self, name: str) -> Any:
-        """A part of the model by lme4's name: ``X``, ``Z``, ``theta``, ``u``, ``b``, ``Lambda``, ``RX``, ``cnms`` …."""
+        """A part of the model by lme4's name: ``X``, ``Z``, ``theta``, ``u``, ``b``, ``Lambda``, ``RX``, ``cnms`` ….
+
+        Parameters
+        ----------
+        name : str
+
+        Raises
+        ------
+        ArgumentError
+            There is no such part; the message lists them.
+
+        Examples
+        --------
+        >>> from lmmsparse import lmer, load_dataset
+        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+        >>> m.getme("cnms")
+        [('Subject', ['(Intercept)', 'Days'])]
+        """
         return extract(name, Parts(self.frame, self.terms, self.objective, self.estimates))
 
     def summary(self, ddf: str | None = "satterthwaite") -> Summary:
@@ -230,18 +265,36 @@ class LinearMixedModel(Testing, Reporting, Profiling, Resampling, Explaining, Pr
         ----------
         y : (n,) array
             Finite; one value for every row of the fit.
+
+        Raises
+        ------
+        ArgumentError
+            The response has another length, or values that are not finite numbers.
+        DataError
+            It is constant.
+
+        Examples
+        --------
+        >>> from lmmsparse import lmer, load_dataset
+        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+        >>> m.refit(m.frame.y / 100).fixef.round(3).to_dict()
+        {'(Intercept)': 2.514, 'Days': 0.105}
         """
-        values = check_response(y, self.frame)
-        frame = replace(self.frame, y=values)
-        response = values if frame.offset is None else values - frame.offset
-        objective = self.objective.with_response(response)
-        start = None
-        if not other_starts(objective.working):
-            start = objective.to_user(warm_start(objective, self.theta))
+        frame = replace(self.frame, y=check_response(y, self.frame))
+        objective = self.objective.with_response(frame.y_less_offset)
+        start = start_near(objective, self.theta)
         return fitted_model(frame, self.terms, objective, self.control, self.call, start=start)
 
     def refit_ml(self) -> LinearMixedModel:
-        """The same model fitted by maximum likelihood; the model itself when it was."""
+        """The same model fitted by maximum likelihood; the model itself when it was.
+
+        Examples
+        --------
+        >>> from lmmsparse import lmer, load_dataset
+        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+        >>> round(m.refit_ml().criterion, 3)
+        1751.939
+        """
         if not self.is_reml:
             return self
         objective = self.objective.with_reml(False)
@@ -275,7 +328,8 @@ class LinearMixedModel(Testing, Reporting, Profiling, Resampling, Explaining, Pr
         if self.frame is not self.call.frame:
             raise ArgumentError("update: this model was made from another one by new responses or rows; update that")
         criterion = {"REML": self.is_reml} if len(self.frame.fixed_names) else {}
-        return self.call.again(formula, {**criterion, **changes})  # type: ignore[no-any-return]
+        fitted: LinearMixedModel = self.call.again(formula, {**criterion, **changes})
+        return fitted
 
 
 def fitted_model(
@@ -289,13 +343,6 @@ def fitted_model(
     watch: Any = None,
 ) -> LinearMixedModel:
     """Fit an objective and wrap the estimates; warns of what a reader of the result must know."""
-    estimates, info = fit(
-        objective,
-        start=start,
-        optimizer=control.optimizer,
-        tolerance=control.tolerance,
-        max_evaluations=control.max_evaluations,
-        watch=watch,
-    )
+    estimates, info = controlled_fit(objective, control, start=start, watch=watch)
     warn_of(estimates, info, objective, stacklevel=4)
     return LinearMixedModel(frame, terms, objective, estimates, info, control, call)

@@ -1,4 +1,7 @@
-"""Linear predictors of the rows of the fit, and which random effects enter them."""
+"""Which random effects ``re_form`` names, and the means of the rows of the fit given them.
+
+New rows, standard errors and intervals are the work of `lmmsparse.prediction`, further on.
+"""
 
 from __future__ import annotations
 

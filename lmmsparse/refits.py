@@ -12,7 +12,7 @@ from lmmsparse.boundary import DOUBTFUL_LOSS, ZERO_CANDIDATE
 from lmmsparse.control import Control
 from lmmsparse.coordinates import working_responses
 from lmmsparse.crossproducts import response_products
-from lmmsparse.fitting import FEW_ROWS, WORTHWHILE, fit, other_starts, warm_start
+from lmmsparse.fitting import FEW_ROWS, WORTHWHILE, controlled_fit, other_starts, warm_start
 from lmmsparse.lockstep import Ends, Points, frame, search
 from lmmsparse.objective import NEGLIGIBLE_NOISE, Objective
 from lmmsparse.pls.small import SmallSolutions, small_responses
@@ -28,7 +28,7 @@ CHUNK_NUMBERS = 4_000_000
 
 @dataclass(frozen=True)
 class Refits:
-    """Estimates of one model for m responses.
+    """Estimates of one model for m responses, from `LinearMixedModel.refit_many`.
 
     Attributes
     ----------
@@ -87,13 +87,8 @@ def refit_responses(objective: Objective, responses: Float, start: Float, contro
     for i in np.flatnonzero(~out.converged):
         begin = warm_start(objective, out.theta[i] if together else start)
         cold = not together and other_starts(objective.working)
-        estimates, info = fit(
-            objective.with_response(responses[:, i]),
-            start=None if cold else objective.to_user(begin),
-            optimizer=control.optimizer,
-            tolerance=control.tolerance,
-            max_evaluations=control.max_evaluations,
-        )
+        one = objective.with_response(responses[:, i])
+        estimates, info = controlled_fit(one, control, start=None if cold else objective.to_user(begin))
         out.theta[i], out.beta[i], out.sigma[i] = estimates.theta, estimates.beta, estimates.sigma
         out.std_error[i] = np.sqrt(np.diag(estimates.fixed_covariance))
         out.criterion[i], out.converged[i] = estimates.criterion, info.converged

@@ -38,7 +38,7 @@ SINGULAR_FIT = "boundary (singular) fit"
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """What there is to report of a fit; ``print(summary)`` shows it.
+    """What there is to report of a fit, from `LinearMixedModel.summary`; ``print(summary)`` shows it.
 
     Attributes
     ----------

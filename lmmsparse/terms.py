@@ -5,7 +5,7 @@ The model matrix Z of a term is never formed: its integer codes and its n × k c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from lmmsparse.covariance import CovarianceStructure, Diagonal, Unstructured
 from lmmsparse.frame import Codes, JointLevels, Levels, ModelFrame
+
+Float = NDArray[np.float64]
+Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class RandomTerm:
     group: str
     codes: Codes
     labels: Levels | JointLevels
-    columns: NDArray[np.float64]
+    columns: Float
     names: tuple[str, ...]
     structure: CovarianceStructure
 
@@ -57,6 +60,12 @@ class RandomTerm:
     def n_levels(self) -> int:
         """Number q of levels."""
         return len(self.labels)
+
+    def with_columns(self, columns: Float, structure: type[CovarianceStructure]) -> RandomTerm:
+        """The term with other columns (n, k), which have no names of their own, and another family of covariances."""
+        k = columns.shape[1]
+        names = tuple(f"column {j + 1}" for j in range(k))
+        return replace(self, columns=columns, names=names, structure=structure(k))
 
     @property
     def theta_names(self) -> tuple[str, ...]:
@@ -83,3 +92,10 @@ def random_terms(frame: ModelFrame) -> tuple[RandomTerm, ...]:
             )
         )
     return tuple(sorted(terms, key=lambda term: -term.n_levels))
+
+
+def taken_columns(columns: Float, rows: Index) -> Float:
+    """Some rows of a term's columns, (m, k); an intercept stays one number that stands for all."""
+    if columns.strides[0] == 0:
+        return np.broadcast_to(columns[:1], (len(rows), columns.shape[1]))
+    return columns[rows]

@@ -7,12 +7,10 @@ data: from there a few evaluations remain.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.coordinates import WorkingBlock, WorkingDesign
+from lmmsparse.coordinates import WorkingDesign, taken_rows
 from lmmsparse.crossproducts import CrossProducts, cross_products
 from lmmsparse.errors import LmmError
 from lmmsparse.objective import Objective
@@ -86,17 +84,4 @@ def thinned_design(design: WorkingDesign, y: Float, factor: int, kept: int) -> t
     chosen = np.zeros(block.n_levels, dtype=bool)
     chosen[by_frequency[((np.arange(kept) + 0.5) * block.n_levels / kept).astype(np.intp)]] = True
     rows = np.flatnonzero(chosen[block.codes])
-    weights = None if design.weights is None else design.weights[rows]
-    blocks = tuple(_thinned_block(one, rows) for one in design.blocks)
-    return replace(design, X=design.X[rows], blocks=blocks, weights=weights), y[rows]
-
-
-def _thinned_block(block: WorkingBlock, rows: NDArray[np.intp]) -> WorkingBlock:
-    codes = block.codes[rows]
-    seen = np.zeros(block.n_levels, dtype=bool)
-    seen[codes] = True
-    renumber = np.cumsum(seen) - 1  # in wide integers: codes are as narrow as the levels allow
-    columns = block.columns
-    constant = columns.strides[0] == 0
-    columns = np.broadcast_to(columns[0], (len(rows), columns.shape[1])) if constant else columns[rows]
-    return replace(block, codes=renumber[codes].astype(block.codes.dtype), n_levels=int(seen.sum()), columns=columns)
+    return taken_rows(design, rows), y[rows]

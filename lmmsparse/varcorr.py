@@ -51,7 +51,7 @@ class TermCovariance:
 
 @dataclass(frozen=True)
 class VarCorr:
-    """Variance components of a fit, printed as lme4 prints them.
+    """Variance components of a fit, from `LinearMixedModel.varcorr`; printed as lme4 prints them.
 
     Attributes
     ----------

@@ -12,7 +12,7 @@ from scipy.linalg import qr
 Float = NDArray[np.float64]
 
 # Relative standard deviations below this are none: the tolerance of `LinearMixedModel.is_singular`.
-NONE = 1e-4
+EMPTY_BELOW = 1e-4
 # A part of an effect below this share of its standard deviation is rounding.
 ROUNDING = 1e-6
 
@@ -84,9 +84,9 @@ def empty_in_words(names: Sequence[str], template: Float, lengths: Float, rank: 
     if rank == len(names):
         return ()
     spread = np.sqrt((template**2).sum(axis=1)) * lengths
-    without = [name for name, value in zip(names, spread, strict=True) if value < NONE]
+    without = [name for name, value in zip(names, spread, strict=True) if value < EMPTY_BELOW]
     out = [f"{joined(without)} {'has' if len(without) == 1 else 'have'} no variance"] if without else []
-    rest = np.flatnonzero(spread >= NONE)
+    rest = np.flatnonzero(spread >= EMPTY_BELOW)
     if len(rest) > rank == 1:
         left, values, _ = np.linalg.svd(template[rest] * lengths[rest, None])
         direction = sigma * values[0] * left[:, 0] / lengths[rest]

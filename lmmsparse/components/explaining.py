@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lmmsparse.arguments import checked_flag
 from lmmsparse.components.marginal import MarginalCovariance, marginal_covariance, rows_of_level
 from lmmsparse.components.principal import principal_components
 from lmmsparse.components.shrinkage import reliabilities
 from lmmsparse.components.singularity import Singularity, diagnosis
 from lmmsparse.components.variances import IntraclassCorrelation, RSquared, VarianceParts, share, variance_parts
 from lmmsparse.effects import mode_covariances, mode_frames, term_covariances, terms_by_group
-from lmmsparse.errors import ArgumentError
 from lmmsparse.inference.fitted import Fitted
 from lmmsparse.output import to_library
 from lmmsparse.threads import single_threaded_blas
@@ -59,10 +59,9 @@ class Explaining:
         >>> m.icc(by_group=True)[["group", "adjusted"]].round(3).to_numpy().tolist()
         [['cask:batch', 0.783], ['batch', 0.154], ['Residual', 0.063]]
         """
-        if not isinstance(by_group, (bool, np.bool_)):
-            raise ArgumentError(f"icc: by_group must be True or False, got {by_group!r}")
+        each = checked_flag("icc", "by_group", by_group)
         parts = _parts(self)
-        if not by_group:
+        if not each:
             random = parts.random_total
             return IntraclassCorrelation(share(random, parts.unexplained), share(random, parts.total), parts)
         rows = [

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lmmsparse.arguments import near_miss, unknown_name
 from lmmsparse.coordinates import WorkingDesign
 from lmmsparse.errors import ArgumentError, MemoryLimitError
-from lmmsparse.formula.pointing import suggestion
 from lmmsparse.frame.grouping import labels_of
 from lmmsparse.terms import RandomTerm
 
 Float = NDArray[np.float64]
-Rows = NDArray[np.intp]
+Index = NDArray[np.intp]
 
 # Bytes an entry of the matrix at the worst moment: covariance, correlation, and what one of them is made of.
 BYTES_AN_ENTRY = 32
@@ -29,7 +29,7 @@ SEARCHED = 10_000
 
 @dataclass(frozen=True)
 class MarginalCovariance:
-    """Covariance matrix V_i of the observations of one level, random effects integrated out.
+    """Covariance matrix V_i of the observations of one level, from `LinearMixedModel.marginal_cov`.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class MarginalCovariance:
     __repr__ = __str__
 
 
-def rows_of_level(terms: Sequence[RandomTerm], level: Any, group: str | None) -> tuple[str, str, Rows]:
+def rows_of_level(terms: Sequence[RandomTerm], level: Any, group: str | None) -> tuple[str, str, Index]:
     """Grouping factor, label and rows of a level.
 
     Raises
@@ -85,18 +85,19 @@ def rows_of_level(terms: Sequence[RandomTerm], level: Any, group: str | None) ->
             )
         group = groups[0]
     if group not in groups:
-        raise ArgumentError(f"marginal_cov: the model has no grouping factor {group!r}; there are {', '.join(groups)}")
+        raise unknown_name("marginal_cov", "grouping factor", group, groups)
     term = next(term for term in terms if term.group == group)
     label = _label(level)
     found = np.flatnonzero(term.levels == label)
     if len(found) > 1:
         raise ArgumentError(f"marginal_cov: {group} has {len(found)} levels that read {label!r}")
     if len(found) == 0:
-        near = suggestion(label, term.levels[:SEARCHED]).rstrip(".")
+        near = near_miss(label, term.levels[:SEARCHED])
+        hint = "" if near is None else f"; did you mean {near!r}?"
         first = ", ".join(repr(name) for name in term.levels[:3])
         raise ArgumentError(
             f"marginal_cov: {group} has no level {label!r} among its {term.n_levels} levels "
-            f"({first}{', ...' if term.n_levels > 3 else ''}){near}"
+            f"({first}{', ...' if term.n_levels > 3 else ''}){hint}"
         )
     return group, label, np.flatnonzero(term.codes == found[0])
 
@@ -109,7 +110,7 @@ def _label(level: Any) -> str:
 
 
 def marginal_covariance(
-    design: WorkingDesign, templates: tuple[Float, ...], sigma: float, rows: Rows, limit: float
+    design: WorkingDesign, templates: tuple[Float, ...], sigma: float, rows: Index, limit: float
 ) -> Float:
     """V = σ²[W⁻¹ + Σ_g (C_g λ_g)(C_g λ_g)ᵀ ∘ (same level of g)] of some rows, (m, m).
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmmsparse.components.directions import NONE, TermRank, empty_in_words, spreads
-from lmmsparse.components.simpler import Alternative, Alternatives, Search
+from lmmsparse.components.directions import EMPTY_BELOW, TermRank, empty_in_words, spreads
+from lmmsparse.components.simpler_formulas import Alternative, Alternatives, FormulaSearch
 from lmmsparse.inference.fitted import Fitted
 
 # A relative standard deviation below this is named as nearly none.
@@ -19,7 +19,7 @@ WIDTH = 100
 
 @dataclass(frozen=True)
 class Singularity:
-    """Diagnosis of the random effects of a fit; ``print`` it.
+    """Diagnosis of the random effects of a fit, from `LinearMixedModel.singularity`; ``print`` it.
 
     Attributes
     ----------
@@ -125,7 +125,7 @@ def diagnosis(m: Fitted) -> Singularity:
     singular = any(term.is_singular for term in terms)
     found = Alternatives(None, None, None)
     if singular and not perfect:
-        found = Search(m, [term.rank for term in terms]).run()
+        found = FormulaSearch(m, [term.rank for term in terms]).run()
     return Singularity(
         singular=singular,
         perfect=perfect,
@@ -143,8 +143,7 @@ def _term_rank(m: Fitted, t: int) -> TermRank:
     term, bar = m.terms[t], m.frame.formula.bars[m.terms[t].bar]
     g, where = m.objective.working.columns[t]
     values = spreads(m.estimates.solution.templates[g][where, where], term.structure.rotates)
-    rank = int((values >= NONE).sum())
+    rank = int((values >= EMPTY_BELOW).sum())
     lengths = np.sqrt((m.objective.design.coordinates.term_maps[t] ** 2).sum(axis=0))
     findings = empty_in_words(term.names, m.estimates.templates[t], lengths, rank, m.sigma)
-    text = f"({bar.left} {'|' if bar.correlated else '||'} {bar.group})"
-    return TermRank(text, term.group, term.names, rank, float(values[-1]), findings)
+    return TermRank(bar.name, term.group, term.names, rank, float(values[-1]), findings)

@@ -55,7 +55,7 @@ class VarianceParts:
 
 @dataclass(frozen=True)
 class IntraclassCorrelation:
-    """Share of the random effects in the variance.
+    """Share of the random effects in the variance, from `LinearMixedModel.icc`.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class IntraclassCorrelation:
 
 @dataclass(frozen=True)
 class RSquared:
-    """Share of the variance that the model explains.
+    """Share of the variance that the model explains, from `LinearMixedModel.r2`.
 
     Attributes
     ----------

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
+
+from lmmsparse.arguments import near_miss
 
 
 def pointed(message: str, text: str, position: int | None) -> str:
@@ -29,7 +30,5 @@ def locate(name: str, text: str) -> int | None:
 
 def suggestion(name: str, candidates: Iterable[object]) -> str:
     """The end of a sentence: ``"; did you mean 'Days'?"`` for a near miss, else a full stop."""
-    names = [str(candidate) for candidate in candidates]
-    same_but_for_case = [candidate for candidate in names if candidate.lower() == name.lower()]
-    close = same_but_for_case or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else "."
+    near = near_miss(name, candidates)
+    return "." if near is None else f"; did you mean {near!r}?"

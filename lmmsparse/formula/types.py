@@ -38,6 +38,11 @@ class Bar:
         """Name of the grouping factor, ``"cask:batch"``."""
         return ":".join(plain_name(factor) for factor in self.factors)
 
+    @property
+    def name(self) -> str:
+        """The bar alone, ``"(1 | cask:batch)"``."""
+        return f"({self.left} {'|' if self.correlated else '||'} {self.group})"
+
 
 @dataclass(frozen=True)
 class Formula:

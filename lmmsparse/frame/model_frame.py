@@ -186,8 +186,7 @@ def _check_bar(term: BarColumns, groupings: Mapping[str, Grouping], n: int) -> N
     bar = term.bar
     if not term.names:
         raise FormulaError(f"The random-effects term {bar.text} has no columns; write (1 | g) for an intercept.")
-    name = f"({bar.left} {'|' if bar.correlated else '||'} {bar.group})"
-    check_term_size(name, len(term.names), groupings[bar.group].n_levels, bar.correlated, n)
+    check_term_size(bar.name, len(term.names), groupings[bar.group].n_levels, bar.correlated, n)
 
 
 def _warn_rank_deficient(dropped: tuple[str, ...]) -> None:

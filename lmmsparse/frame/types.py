@@ -92,6 +92,15 @@ class ModelFrame:
         """Positions of the kept rows in the data, (n,)."""
         return np.arange(len(self.source_index)) if self.taken is None else self.taken
 
+    @property
+    def y_less_offset(self) -> NDArray[np.float64]:
+        """What the fixed and random effects have to explain, y − offset, (n,)."""
+        return self.y if self.offset is None else self.y - self.offset
+
+    def pearson(self, residuals: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Residuals (n,) times √w, whose variances are equal."""
+        return residuals if self.weights is None else residuals * np.sqrt(self.weights)
+
     def series(self, values: NDArray[np.float64], name: str) -> pd.Series:
         """Values of the kept rows by label; under ``"exclude"`` the other rows are there too, as NaN."""
         if self.na_action != "exclude" or self.taken is None:

@@ -1,4 +1,4 @@
-"""What can be said of the estimates: degrees of freedom and tests."""
+"""What can be said of the estimates: tests, intervals, profiles and the bootstrap."""
 
 from lmmsparse.inference.comparison import anova
 

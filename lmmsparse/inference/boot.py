@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lmmsparse.arguments import checked_choice, checked_level
 from lmmsparse.errors import ArgumentError
 from lmmsparse.inference.boot_draws import Clusters, chosen_cases, clusters
 from lmmsparse.inference.boot_intervals import METHODS, accelerations, interval, studentized_interval
 from lmmsparse.inference.boot_refits import Replicates, Task, case_model, one_by_one
 from lmmsparse.inference.fitted import Fitted
 from lmmsparse.inference.parameters import variance_parameters
+from lmmsparse.inference.selection import selected_parameters
 from lmmsparse.output import to_library
 from lmmsparse.terms import RandomTerm
 
@@ -61,7 +63,7 @@ def variance_values(terms: Sequence[RandomTerm], theta: Float, sigma: Float) -> 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Bootstrap:
-    """Replicates of the estimates of a fitted model.
+    """Replicates of the estimates of a fitted model, from `LinearMixedModel.bootstrap`.
 
     Rows of failed refits are NaN.  Refits that did not converge are kept; ``converged`` says which they are.
 
@@ -194,17 +196,15 @@ class Bootstrap:
         >>> m.bootstrap(200, seed=1).conf_int(parm=["sd_Days|Subject", "Days"]).shape
         (2, 4)
         """
-        if isinstance(level, bool) or not isinstance(level, (int, float, np.number)) or not 0.0 < float(level) < 1.0:
-            raise ArgumentError(f"conf_int: level must be a number between 0 and 1, such as 0.95, got {level!r}")
-        if method not in METHODS:
-            raise ArgumentError(f"conf_int: method must be one of {', '.join(METHODS)}, got {method!r}")
+        coverage = checked_level("conf_int", level)
+        checked_choice("conf_int", "method", method, METHODS)
         if method == "studentized":
             chosen = self._selected("beta_" if parm is None else parm)
-            found = self._studentized(chosen, float(level))
+            found = self._studentized(chosen, coverage)
         else:
             chosen = self._selected(parm)
             a = accelerations(self._jackknife) if method == "bca" else np.zeros(len(self.names))
-            found = [interval(self.replicates[:, j], self._estimate[j], float(level), method, a[j]) for j in chosen]
+            found = [interval(self.replicates[:, j], self._estimate[j], coverage, method, a[j]) for j in chosen]
         limits = np.array(found).reshape(-1, 2)
         columns = {
             "term": [self.names[j] for j in chosen],
@@ -215,28 +215,20 @@ class Bootstrap:
         frame = pd.DataFrame(columns, index=[self._codes[j] for j in chosen])
         return to_library(frame, self.model.frame.library, "name")
 
-    def _selected(self, parm: str | Sequence[str] | None) -> list[int]:
-        if parm is None:
-            return list(range(len(self.names)))
-        n_variance, p = self.sdcor.shape[1] + 1, self.beta.shape[1]
-        whole = {"theta_": list(range(n_variance)), "beta_": list(range(n_variance, n_variance + p))}
-        chosen: list[int] = []
-        for name in parm if isinstance(parm, Iterable) and not isinstance(parm, str) else [parm]:
-            group = whole.get(name) if isinstance(name, str) else None
-            found = [j for j, pair in enumerate(zip(self._codes, self.names, strict=True)) if name in pair]
-            if group is not None:
-                found = group
-            elif not found:
-                known = [c if c == n else f"{c} ({n})" for c, n in zip(self._codes, self.names, strict=True)]
-                raise ArgumentError(f"conf_int: there is no parameter {name!r}; there are {', '.join(known)}")
-            chosen += [j for j in found if j not in chosen]
-        return chosen
+    @property
+    def _fixed(self) -> range:
+        """Positions of the fixed effects."""
+        first = self.sdcor.shape[1] + 1
+        return range(first, first + self.beta.shape[1])
+
+    def _selected(self, parm: Any) -> list[int]:
+        parts = {"theta_": range(self._fixed.start), "beta_": self._fixed}
+        return selected_parameters("conf_int", parm, self._codes, self.names, parts)
 
     def _studentized(self, chosen: Sequence[int], level: float) -> list[tuple[float, float]]:
         """Studentized intervals of fixed effects, which alone have a standard error in every refit."""
-        first, p = self.sdcor.shape[1] + 1, self.beta.shape[1]
         for j in chosen:
-            if not first <= j < first + p:
+            if j not in self._fixed:
                 raise ArgumentError(
                     f"conf_int: studentized intervals are for fixed effects; refits have no standard error of "
                     f"{self.names[j]!r}: use percentile, basic or bca"
@@ -244,7 +236,7 @@ class Bootstrap:
         found, errors = self.model.estimates, np.sqrt(np.diag(self.model.estimates.fixed_covariance))
         return [
             studentized_interval(self.beta[:, k], self.beta_error[:, k], found.beta[k], errors[k], level)
-            for k in (j - first for j in chosen)
+            for k in (j - self._fixed.start for j in chosen)
         ]
 
     @cached_property

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lmmsparse.checks import check_varies
 from lmmsparse.effects import terms_by_group
 from lmmsparse.errors import ArgumentError, GroupingError, LmmError, LmmWarning
-from lmmsparse.fitting import fit, other_starts, warm_start
+from lmmsparse.fitting import controlled_fit, start_near
 from lmmsparse.frame import Levels, ModelFrame
 from lmmsparse.frame.grouping import Grouping, JointLevels, LevelMap
 from lmmsparse.inference.boot_draws import (
@@ -30,7 +30,7 @@ from lmmsparse.objective import make_objective
 from lmmsparse.predict import predict_rows
 from lmmsparse.rank import independent_columns
 from lmmsparse.simulate import draw_responses
-from lmmsparse.terms import RandomTerm
+from lmmsparse.terms import RandomTerm, taken_columns
 
 Float = NDArray[np.float64]
 Statistic = Callable[[Any], Any]
@@ -130,9 +130,7 @@ def responses(task: Task, count: int, rng: np.random.Generator) -> Float:
         kept = modes if task.use_u else None
         return draw_responses(mean, terms, estimates.templates, estimates.sigma, frame.weights, count, rng, kept)
     fitted = predict_rows(frame, terms, estimates.beta, modes)
-    residuals = frame.y - fitted
-    if frame.weights is not None:
-        residuals = residuals * np.sqrt(frame.weights)
+    residuals = frame.pearson(frame.y - fitted)
     if task.use_u:
         return resampled_responses(fitted, residuals, terms, None, frame.weights, count, rng)
     mean = predict_rows(frame, terms, estimates.beta, modes, re_form=0)
@@ -254,22 +252,14 @@ def case_model(model: Any, cases: Cases) -> Any:
     for term in terms:
         if not 1 < term.n_levels < len(frame.y):
             raise GroupingError(f"the drawn rows have {term.n_levels} levels of {term.group!r} in {len(frame.y)} rows")
-    response = frame.y if frame.offset is None else frame.y - frame.offset
+    response = frame.y_less_offset
     check_varies(response, frame.formula.response)
     control = model.control
     objective = make_objective(
         response, X, terms, weights=frame.weights, reml=model.is_reml, memory_limit=control.memory_bytes
     )
-    start = None
-    if not other_starts(objective.working):
-        start = objective.to_user(warm_start(objective, model.estimates.theta))
-    estimates, info = fit(
-        objective,
-        start=start,
-        optimizer=control.optimizer,
-        tolerance=control.tolerance,
-        max_evaluations=control.max_evaluations,
-    )
+    start = start_near(objective, model.estimates.theta)
+    estimates, info = controlled_fit(objective, control, start=start)
     return replace(model, frame=frame, terms=terms, objective=objective, estimates=estimates, optinfo=info)
 
 
@@ -279,15 +269,7 @@ def case_frame(frame: ModelFrame, cases: Cases) -> ModelFrame:
     groupings, maps = {}, dict(frame.spec.level_maps)
     for name, grouping in frame.groupings.items():
         groupings[name], maps[name] = _case_levels(grouping, maps[name], cases)
-    bars = tuple(
-        replace(
-            bar,
-            columns=np.broadcast_to(bar.columns[:1], (len(rows), bar.columns.shape[1]))
-            if bar.columns.strides[0] == 0
-            else bar.columns[rows],
-        )
-        for bar in frame.bars
-    )
+    bars = tuple(replace(bar, columns=taken_columns(bar.columns, rows)) for bar in frame.bars)
     return replace(
         frame,
         y=frame.y[rows],

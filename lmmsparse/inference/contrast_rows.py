@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lmmsparse.arguments import unknown_name
 from lmmsparse.errors import ArgumentError
-from lmmsparse.formula.pointing import suggestion
 
 Float = NDArray[np.float64]
 
@@ -69,10 +69,7 @@ def _from_names(L: Any, names: Sequence[str]) -> Float | None:
     for i, row in enumerate(given):
         for name, value in row.items():
             if name not in names:
-                raise ArgumentError(
-                    f"contest: there is no coefficient {name!r}{suggestion(str(name), names)}; "
-                    f"there are {', '.join(names)}"
-                )
+                raise unknown_name("contest", "coefficient", name, names)
             number = _numbers(value)
             if number.ndim:
                 raise ArgumentError(

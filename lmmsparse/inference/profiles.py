@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,11 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lmmsparse.arguments import checked_level
 from lmmsparse.errors import ArgumentError
 from lmmsparse.estimates import Estimates
 from lmmsparse.inference.distributions import normal_quantile
 from lmmsparse.inference.paths import NEAR, Path, Step, follow, hermite, interpolate, lowest
 from lmmsparse.inference.restricted import Parameter, Point, RestrictedDeviance
+from lmmsparse.inference.selection import selected_parameters
 from lmmsparse.objective import Objective
 from lmmsparse.output import to_library
 from lmmsparse.threads import single_threaded_blas
@@ -74,7 +75,7 @@ class ProfileCurve:
         (float, float)
             NaN where the curve was not followed far enough.
         """
-        last = interval_quantile(level)
+        last = interval_quantile(checked_level("interval", level))
         ends = []
         for side, limit in zip((-1, 1), self.parameter.limits, strict=True):
             reached = abs(float(self.zeta[0 if side < 0 else -1]))
@@ -148,7 +149,7 @@ class Profile:
               lower   upper
         Days  7.901  13.034
         """
-        if interval_quantile(level) > interval_quantile(self.level) + 1e-9:
+        if interval_quantile(checked_level("conf_int", level)) > interval_quantile(self.level) + 1e-9:
             raise ArgumentError(
                 f"conf_int: the profile reaches level {self.level:g} only; use profile(level={level:g}) for this one"
             )
@@ -175,31 +176,16 @@ class Profile:
 
 def interval_quantile(level: float) -> float:
     """z of a two-sided interval."""
-    if isinstance(level, bool) or not isinstance(level, (int, float, np.number)) or not 0.0 < float(level) < 1.0:
-        raise ArgumentError(f"level must be a number between 0 and 1, such as 0.95, got {level!r}")
-    return float(normal_quantile(0.5 + float(level) / 2.0))
+    return float(normal_quantile(0.5 + level / 2.0))
 
 
 def chosen(parameters: Sequence[Parameter], which: Any, where: str) -> list[int]:
-    """Positions of the named parameters; ``"theta_"`` and ``"beta_"`` name all of the random and the fixed part."""
-    if which is None:
-        return list(range(len(parameters)))
-    if not isinstance(which, str) and not isinstance(which, Iterable):
-        raise ArgumentError(f"{where}: names of parameters are strings, got {which!r}")
-    places: dict[str, list[int]] = {}
+    """Positions of the named parameters; a part of the model that has none is unknown."""
+    parts: dict[str, list[int]] = {}
     for position, p in enumerate(parameters):
-        part = "beta_" if p.kind == "beta" else "theta_"
-        for name in dict.fromkeys((p.name, p.lme4_name, part)):
-            places.setdefault(name, []).append(position)
-    out: list[int] = []
-    for name in [which] if isinstance(which, str) else which:
-        if not isinstance(name, str) or name not in places:
-            known = [p.name for p in parameters]
-            close = difflib.get_close_matches(str(name), list(places), n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ArgumentError(f"{where}: no parameter {name!r}{hint} There are {', '.join(known)}")
-        out += [position for position in places[name] if position not in out]
-    return out
+        parts.setdefault("beta_" if p.kind == "beta" else "theta_", []).append(position)
+    codes, names = [p.lme4_name for p in parameters], [p.name for p in parameters]
+    return selected_parameters(where, which, codes, names, parts)
 
 
 def profile_curve(

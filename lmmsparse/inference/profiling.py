@@ -6,13 +6,13 @@ import sys
 import warnings
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from lmmsparse.arguments import checked_count, checked_level
 from lmmsparse.errors import ArgumentError, ConvergenceWarning
 from lmmsparse.inference.comparison import as_ml
 from lmmsparse.inference.fitted import Fitted
-from lmmsparse.inference.profiles import Profile, chosen, interval_quantile, profile_curve
+from lmmsparse.inference.profiles import Profile, chosen, profile_curve
 from lmmsparse.inference.restricted import parameters
 
 # A deviance that lies lower than this below that of the fit is another minimum.
@@ -82,9 +82,7 @@ class Profiling:
 
 def profiled(m: Fitted, which: Any, level: float, points: int, progress: bool = False) -> Profile:
     """Profiles of the named parameters of a model; warns of what a reader of them must know."""
-    interval_quantile(level)
-    if isinstance(points, bool) or not isinstance(points, (int, np.integer)) or points < 1:
-        raise ArgumentError(f"profile: points must be a positive integer, got {points!r}")
+    coverage, steps = checked_level("profile", level), checked_count("profile", "points", points)
     every = parameters(m.terms, m.frame.fixed_names)
     wanted = [every[i] for i in chosen(every, which, "profile")]
     ml = as_ml(m)
@@ -92,7 +90,7 @@ def profiled(m: Fitted, which: Any, level: float, points: int, progress: bool = 
         raise ArgumentError("profile: the residual variance is zero, so that the likelihood has no maximum")
     curves, lower, short = [], 0.0, []
     for number, parameter in enumerate(wanted, start=1):
-        curve, below = profile_curve(ml.objective, ml.estimates, parameter, every, level, int(points))
+        curve, below = profile_curve(ml.objective, ml.estimates, parameter, every, coverage, steps)
         curves.append(curve)
         lower = max(lower, below)
         short += [] if all(curve.complete) else [curve.name]
@@ -112,4 +110,4 @@ def profiled(m: Fitted, which: Any, level: float, points: int, progress: bool = 
             ConvergenceWarning,
             stacklevel=3,
         )
-    return Profile(tuple(curves), tuple(p.name for p in every), float(level), m.frame.library)
+    return Profile(tuple(curves), tuple(p.name for p in every), coverage, m.frame.library)

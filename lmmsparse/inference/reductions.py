@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.errors import ConvergenceWarning
-from lmmsparse.fitting import fit
+from lmmsparse.fitting import controlled_fit
+from lmmsparse.formula import Bar
 from lmmsparse.frame import ModelFrame
 from lmmsparse.frame.design import Design
 from lmmsparse.inference.fitted import Fitted
@@ -96,7 +97,7 @@ def dropped_contrast(W: Float) -> Float:
 
 
 def random_reductions(
-    terms: tuple[RandomTerm, ...], designs: Sequence[Design], labels: Sequence[tuple[str, str]]
+    terms: tuple[RandomTerm, ...], designs: Sequence[Design], bars: Sequence[Bar]
 ) -> list[RandomReduction]:
     """What `ranova` compares a model with.
 
@@ -104,16 +105,15 @@ def random_reductions(
     ----------
     terms : tuple of RandomTerm
     designs : sequence of Design
-        Of the columns of the bars, in formula order.
-    labels : sequence of (str, str)
-        Left and right side of every bar.
+        Of the columns of the bars.
+    bars : sequence of Bar
+        In formula order.
     """
     out = []
     for t, term in enumerate(terms):
-        left, group = labels[term.bar]
-        whole = f"({left} {'|' if term.structure.rotates else '||'} {group})"
+        whole = bars[term.bar].name
         for label, columns, gone in _reduced_columns(term, model_terms(designs[term.bar])):
-            rest = () if columns.shape[1] == 0 else (_with_columns(term, columns),)
+            rest = () if columns.shape[1] == 0 else (term.with_columns(columns, type(term.structure)),)
             reduced = (*terms[:t], *rest, *terms[t + 1 :])
             name = f"{label} in {whole}" if label else whole
             component = (t, gone[0]) if len(gone) == 1 else None
@@ -137,12 +137,6 @@ def _reduced_columns(term: RandomTerm, parts: Sequence[ModelTerm]) -> list[tuple
     return [(label, term.columns @ W, []) for label, W in maps]
 
 
-def _with_columns(term: RandomTerm, columns: Float) -> RandomTerm:
-    k = columns.shape[1]
-    names = tuple(f"column {j + 1}" for j in range(k))
-    return replace(term, columns=columns, names=names, structure=type(term.structure)(k))
-
-
 def refitted_criterion(m: Fitted, label: str, X: Float, terms: tuple[RandomTerm, ...], reml: bool) -> float:
     """Smallest criterion of the model with other columns and terms.
 
@@ -160,11 +154,10 @@ def refitted_criterion(m: Fitted, label: str, X: Float, terms: tuple[RandomTerm,
         objective = m.objective if m.objective.reml == reml else m.objective.with_reml(reml)
         return objective(np.zeros(len(objective.theta_names)))
     frame, control = m.frame, m.control
-    response = frame.y if frame.offset is None else frame.y - frame.offset
-    objective = make_objective(response, X, terms, weights=frame.weights, reml=reml, memory_limit=control.memory_bytes)
-    estimates, info = fit(
-        objective, optimizer=control.optimizer, tolerance=control.tolerance, max_evaluations=control.max_evaluations
+    objective = make_objective(
+        frame.y_less_offset, X, terms, weights=frame.weights, reml=reml, memory_limit=control.memory_bytes
     )
+    estimates, info = controlled_fit(objective, control)
     if not info.converged:
         warnings.warn(f"the fit without {label}: {info.message}", ConvergenceWarning, stacklevel=4)
     return estimates.criterion

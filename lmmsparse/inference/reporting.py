@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Protocol, cast
 
 import numpy as np
 import pandas as pd
 
+from lmmsparse.arguments import checked_choice, checked_level
 from lmmsparse.errors import ArgumentError
 from lmmsparse.inference.coefficients import checked_ddf, fixed_tests
 from lmmsparse.inference.fitted import Fitted
@@ -16,6 +17,7 @@ from lmmsparse.inference.intervals import t_intervals
 from lmmsparse.inference.kenward_roger import KenwardRoger, kenward_roger
 from lmmsparse.inference.parameters import standard_deviations, variance_parameters
 from lmmsparse.inference.rows import kept_rows, model_rows, row_values, with_columns
+from lmmsparse.inference.selection import selected_parameters
 from lmmsparse.inference.tables import (
     fixed_table,
     full_covariance,
@@ -188,8 +190,8 @@ class Reporting:
         2   Subject                sd__Days      5.92
         3  Residual        sd__Observation     25.59
         """
-        _check_choice("tidy", "effects", effects, EFFECTS)
-        checked = _checked_level("tidy", level)
+        checked_choice("tidy", "effects", effects, EFFECTS)
+        checked = checked_level("tidy", level)
         method = checked_ddf(ddf, "tidy", self.is_reml or effects != "fixed")
         if effects == "fixed":
             table = fixed_table(self, method, checked)
@@ -316,9 +318,12 @@ class Reporting:
         .sig03  sd_Days|Subject      5.92      3.92       8.95
         Days               Days     10.47      7.21      13.73
         """
-        _check_choice("conf_int", "method", method, INTERVALS)
-        checked, names = _checked_level("conf_int", level), _parameter_names(self)
-        codes = _selected(parm, names)
+        checked_choice("conf_int", "method", method, INTERVALS)
+        checked, names = checked_level("conf_int", level), _parameter_names(self)
+        every = list(names)
+        first = every.index(".sigma") + 1
+        parts = {"theta_": range(first), "beta_": range(first, len(every))}
+        codes = [every[i] for i in selected_parameters("conf_int", parm, every, list(names.values()), parts)]
         given = {name: value for name, value in (("nsim", nsim), ("seed", seed)) if value is not None}
         if given and method != "boot":
             raise ArgumentError(f"conf_int: {' and '.join(given)} go with method='boot', got method={method!r}")
@@ -353,32 +358,3 @@ def _wald_limits(model: Fitted, method: str | None, level: float, names: dict[st
     of_variances = variance_intervals(model, values, np.sqrt(np.diag(covariance)), level)
     of_fixed = t_intervals(tests.estimate, tests.std_error, df, level)
     return pd.DataFrame(np.vstack([of_variances, of_fixed]), index=list(names))
-
-
-def _selected(parm: Any, names: dict[str, str]) -> list[str]:
-    """lme4's names of the parameters that are asked for."""
-    codes = list(names)
-    if parm is None:
-        return codes
-    n_variance = codes.index(".sigma") + 1
-    whole = {"theta_": codes[:n_variance], "beta_": codes[n_variance:]}
-    chosen: dict[str, None] = {}
-    for name in parm if isinstance(parm, Iterable) and not isinstance(parm, str) else [parm]:
-        group = whole.get(name) if isinstance(name, str) else None
-        found = [code for code, twin in names.items() if name in (code, twin)] if group is None else group
-        if group is None and not found:
-            known = [code if code == twin else f"{code} ({twin})" for code, twin in names.items()]
-            raise ArgumentError(f"conf_int: there is no parameter {name!r}; there are {', '.join(known)}")
-        chosen |= dict.fromkeys(found)
-    return list(chosen)
-
-
-def _check_choice(where: str, argument: str, value: Any, choices: Sequence[str]) -> None:
-    if not isinstance(value, str) or value not in choices:
-        raise ArgumentError(f"{where}: {argument} must be one of {', '.join(choices)}, got {value!r}")
-
-
-def _checked_level(where: str, level: Any) -> float:
-    if isinstance(level, bool) or not isinstance(level, (int, float, np.number)) or not 0.0 < float(level) < 1.0:
-        raise ArgumentError(f"{where}: level must be a number between 0 and 1, such as 0.95, got {level!r}")
-    return float(level)

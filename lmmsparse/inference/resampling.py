@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lmmsparse.arguments import checked_choice, checked_count, unknown_name
 from lmmsparse.checks import check_responses
 from lmmsparse.errors import ArgumentError
 from lmmsparse.inference.boot import Bootstrap, gathered, model_clusters
@@ -115,9 +116,8 @@ class Resampling:
         >>> found.theta.shape, found.statistic.shape, int(found.failed.sum())
         ((100, 3), (100, 1), 0)
         """
-        count, processes = _positive("nsim", nsim), _positive("workers", workers)
-        if kind not in KINDS:
-            raise ArgumentError(f"bootstrap: kind must be one of {', '.join(KINDS)}, got {kind!r}")
+        count, processes = (checked_count("bootstrap", *one) for one in (("nsim", nsim), ("workers", workers)))
+        checked_choice("bootstrap", "kind", kind, KINDS)
         if statistic is not None and not callable(statistic):
             raise ArgumentError(f"bootstrap: statistic must be a function of a fitted model, got {statistic!r}")
         if kind == "cases" and use_u:
@@ -150,26 +150,20 @@ class Resampling:
         return self.bootstrap(nsim, seed=seed).conf_int(level, parm=parm)  # type: ignore[misc]
 
 
-def _positive(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ArgumentError(f"bootstrap: {name} must be a positive integer, got {value!r}")
-    return int(value)
-
-
 def _group(model: Fitted, group: str | None) -> str:
     known = {name: grouping.n_levels for name, grouping in model.frame.groupings.items()}
     if group is None:
         return min(known, key=lambda name: known[name])
     if not isinstance(group, str) or group not in known:
-        raise ArgumentError(f"bootstrap: there is no grouping factor {group!r}; there are {', '.join(known)}")
+        raise unknown_name("bootstrap", "grouping factor", group, list(known))
     return group
 
 
 def _start_method(start_method: str | None) -> str:
     known = multiprocessing.get_all_start_methods()
-    if start_method is not None and start_method not in known:
-        raise ArgumentError(f"bootstrap: start_method must be one of {', '.join(known)}, got {start_method!r}")
-    return default_start_method() if start_method is None else start_method
+    if start_method is None:
+        return default_start_method()
+    return checked_choice("bootstrap", "start_method", start_method, known)
 
 
 def _show(done: int, count: int, began: float) -> None:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from lmmsparse.covariance import canonical_template
 from lmmsparse.estimates import Estimates
+from lmmsparse.inference.parameters import variance_parameters
 from lmmsparse.objective import Objective
 from lmmsparse.profiled import WorkingObjective
 from lmmsparse.solution import Solution
@@ -69,16 +70,17 @@ class Parameter:
 
 def parameters(terms: Sequence[RandomTerm], fixed_names: Sequence[str]) -> tuple[Parameter, ...]:
     """All parameters in the order of lme4's ``confint``: θ as standard deviations and correlations, σ, β."""
-    out: list[Parameter] = []
-    for t, term in enumerate(terms):
-        for i, j in zip(*(index.tolist() for index in term.structure.entries), strict=True):
-            lme4_name = f".sig{len(out) + 1:02d}"
-            if i == j:
-                out.append(Parameter(f"sd_{term.names[i]}|{term.group}", lme4_name, "sd", t, (i,)))
-            else:
-                name = f"cor_{term.names[i]}.{term.names[j]}|{term.group}"
-                out.append(Parameter(name, lme4_name, "cor", t, (j, i)))
-    out.append(Parameter("sigma", ".sigma", "sigma"))
+    *known, sigma = variance_parameters(terms)
+    places = [
+        (t, i, j)
+        for t, term in enumerate(terms)
+        for i, j in zip(*(index.tolist() for index in term.structure.entries), strict=True)
+    ]
+    out = [
+        Parameter(one.name, one.code, "sd" if i == j else "cor", t, (i,) if i == j else (j, i))
+        for one, (t, i, j) in zip(known, places, strict=True)
+    ]
+    out.append(Parameter(sigma.name, sigma.code, "sigma"))
     return (*out, *(Parameter(name, name, "beta", -1, (j,)) for j, name in enumerate(fixed_names)))
 
 

@@ -24,9 +24,8 @@ def row_values(model: Fitted) -> dict[str, Float]:
     fitted = predict_rows(frame, model.terms, estimates.beta, estimates.b)
     fixed = predict_rows(frame, model.terms, estimates.beta, estimates.b, re_form=0)
     resid = frame.y - fitted
-    pearson = resid if frame.weights is None else resid * np.sqrt(frame.weights)
     with np.errstate(invalid="ignore", divide="ignore"):
-        scaled = pearson / model.sigma
+        scaled = frame.pearson(resid) / model.sigma
     values = {"fitted": fitted, "resid": resid, "fixed": fixed, "random": fitted - fixed, "scaled_resid": scaled}
     if frame.weights is not None:
         values["weight"] = frame.weights.copy()

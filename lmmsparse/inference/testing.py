@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lmmsparse.arguments import is_whole
 from lmmsparse.errors import ArgumentError, RankDeficiencyWarning
 from lmmsparse.inference.coefficients import checked_ddf
 from lmmsparse.inference.comparison import as_ml, compared
@@ -117,7 +118,7 @@ class Testing:
         Raises
         ------
         ArgumentError
-            An unknown type or method, or a type III test with empty cells among too many.
+            An unknown type or method, or a type III test with empty cells that would need a table of too many cells.
 
         Warns
         -----
@@ -135,7 +136,7 @@ class Testing:
             if type != 3 or ddf != "satterthwaite":
                 raise ArgumentError("anova: type and ddf belong to the tests of one model; leave them out with others")
             return compared((self, *models), refit)
-        if isinstance(type, bool) or not isinstance(type, (int, np.integer)) or type not in TYPES:
+        if not is_whole(type) or type not in TYPES:
             raise ArgumentError(f"anova: type must be 1, 2 or 3, got {type!r}")
         ddf = checked_ddf(ddf, "anova", self.is_reml)
         terms = model_terms(self.frame.spec.fixed_design)
@@ -158,13 +159,15 @@ class Testing:
             ``term, npar, AIC, LRT, Df, p_value`` with the whole model in the first row, ``<none>``; or
             ``term, sum_sq, mean_sq, NumDF, DenDF, F, p_value``.
 
-        Where columns of X were left out because others span them, the model without a term has those again that
-        only the term helped to span.
-
         Raises
         ------
         ArgumentError
             An unknown method, or the model fits perfectly.
+
+        Notes
+        -----
+        Where columns of X were left out because others span them, the model without a term has those again that
+        only the term helped to span.
 
         Examples
         --------
@@ -235,15 +238,14 @@ class Testing:
         >>> m.ranova(nsim=10_000)["reference"][1]
         'chi2(1); mixture: 0.5 chi2(0) + 0.5 chi2(1); simulated exact restricted LRT, 10000 draws'
         """
-        if isinstance(nsim, bool) or not isinstance(nsim, (int, np.integer)) or nsim < 0:
+        if not is_whole(nsim) or nsim < 0:
             raise ArgumentError(f"ranova: nsim must be a whole number, 0 or more, got {nsim!r}")
         rng = generator(seed)
         _check_likelihood(self, "ranova")
         npar = self.frame.X.shape[1] + len(self.objective.theta_names) + 1
         whole = self.criterion
         out: list[tuple[Any, ...]] = [("<none>", npar, -0.5 * whole, whole + 2.0 * npar, *[np.nan] * 5, "")]
-        bars = [(bar.left, bar.group) for bar in self.frame.formula.bars]
-        for reduction in random_reductions(self.terms, self.frame.spec.bar_designs, bars):
+        for reduction in random_reductions(self.terms, self.frame.spec.bar_designs, self.frame.formula.bars):
             value = refitted_criterion(self, reduction.label, self.frame.X, reduction.terms, self.is_reml)
             left = sum(term.structure.n_theta for term in reduction.terms)
             test = likelihood_ratio(value - whole, len(self.objective.theta_names) - left, reduction.variances)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lmmsparse.arguments import checked_choice, checked_flag
 from lmmsparse.errors import ArgumentError, RankDeficiencyWarning
 from lmmsparse.inference.fitted import Fitted
 from lmmsparse.influence.held import held_estimates
@@ -87,8 +88,7 @@ class Diagnosing:
         >>> m.resid("scaled", re_form=0).head(2).round(3).to_list()
         [-0.052, -0.087]
         """
-        if type not in RESIDUALS:
-            raise ArgumentError(f"resid: type must be one of {', '.join(RESIDUALS)}, got {type!r}")
+        checked_choice("resid", "type", type, RESIDUALS)
         frame, estimates = self.frame, self.estimates
         if re_form is None:
             values = frame.y - self._fitted
@@ -99,14 +99,24 @@ class Diagnosing:
         if type == "scaled" and not (complete and len(kept) == len(self.terms)):
             variances = row_variances(self.terms, estimates.templates, frame.weights, kept, len(values))
             return frame.series(values / (self.sigma * np.sqrt(variances)), "resid")
-        if type != "response" and frame.weights is not None:
-            values = values * np.sqrt(frame.weights)
+        if type != "response":
+            values = frame.pearson(values)
         if type == "scaled":
             values = values / self.sigma
         return frame.series(values, "resid")
 
     def hatvalues(self: Fitted) -> pd.Series:
-        """Leverages: the diagonal of the matrix that maps y to the fitted values, (n,).
+        """Leverages: the diagonal of the matrix that maps y to the fitted values.
+
+        Returns
+        -------
+        pandas.Series
+            One value a row, (n,), between 0 and 1; NaN for rows that were left out under ``na_action="exclude"``.
+
+        Notes
+        -----
+        h = w[z̃ᵀM⁻¹z̃ + x̃ᵀ(XᵀV⁻¹X)⁻¹x̃] with z̃ = Λᵀz and x̃ = x − XᵀWZΛM⁻¹z̃, θ held at θ̂.  They sum to the effective
+        number of coefficients of the mean.
 
         Examples
         --------
@@ -166,7 +176,7 @@ class Diagnosing:
         >>> without.dfbetas.loc["337"].round(3).to_dict()
         {'(Intercept)': -0.322, 'Days': -0.314}
         """
-        again = _flag(refit)
+        again = checked_flag("influence", "refit", refit)
         if self.estimates.perfect:
             raise ArgumentError("influence: the model fits perfectly, so that no row has any influence to measure")
         name, labels, deletions = sets_of_rows(group, self.frame)
@@ -174,11 +184,11 @@ class Diagnosing:
         with single_threaded_blas():
             if again:
                 found = refitted_estimates(self, deletions)
-                left, converged, failures = found.left, found.converged, found.failures
+                without, converged, failures = found.estimates, found.converged, found.failures
             else:
-                left = held_estimates(self.objective, self.estimates, deletions, self.control.memory_bytes)
-        failed = np.isnan(left.sigma) & np.isnan(left.beta).all(axis=1)
-        lost = np.isnan(left.std_error).any(axis=1) | np.isnan(left.sigma)
+                without = held_estimates(self.objective, self.estimates, deletions, self.control.memory_bytes)
+        failed = np.isnan(without.sigma) & np.isnan(without.beta).all(axis=1)
+        lost = np.isnan(without.std_error).any(axis=1) | np.isnan(without.sigma)
         lost[list(failures)] = False
         _warn_undetermined(lost, name, labels)
         return Influence(
@@ -186,10 +196,10 @@ class Diagnosing:
             refit=again,
             labels=labels,
             n_deleted=deletions.sizes,
-            beta=left.beta,
-            std_error=left.std_error,
-            sigma=left.sigma,
-            theta=left.theta,
+            beta=without.beta,
+            std_error=without.std_error,
+            sigma=without.sigma,
+            theta=without.theta,
             converged=converged & ~failed,
             failed=failed,
             failures={labels[i]: reason for i, reason in failures.items()},
@@ -197,7 +207,7 @@ class Diagnosing:
             theta_names=self.objective.theta_names,
             estimate=self.estimates.beta.copy(),
             library=self.frame.library,
-            measures=(left.cooks, left.mdffits, left.covratio),
+            measures=(without.cooks, without.mdffits, without.covratio),
         )
 
     def cooks_distance(self: Diagnosed, group: Any = None, refit: bool = False) -> pd.Series:
@@ -232,15 +242,13 @@ class Diagnosing:
         >>> m.cooks_distance("Subject").nlargest(1).round(3).to_dict()
         {'309': 0.149}
         """
-        if group is not None or _flag(refit):
+        if group is not None or checked_flag("cooks_distance", "refit", refit):
             return self.influence(group, refit).cooks_distance
         p = len(self.estimates.beta)
         if not p:
             raise ArgumentError("cooks_distance: the model has no fixed effects that could move")
         hat = leverages(self.objective.working, self.objective.design, self.estimates.solution)
-        residuals = self.frame.y - self._fitted
-        if self.frame.weights is not None:
-            residuals = residuals * np.sqrt(self.frame.weights)
+        residuals = self.frame.pearson(self.frame.y - self._fitted)
         return self.frame.series(cooks_distances(residuals, hat, self.sigma, p), "cooks_distance")
 
     def dfbetas(self: Diagnosed, group: Any = None, refit: bool = False) -> Any:
@@ -266,12 +274,6 @@ class Diagnosing:
         {'(Intercept)': 0.065, 'Days': -0.447}
         """
         return self.influence(group, refit).dfbetas
-
-
-def _flag(refit: Any) -> bool:
-    if not isinstance(refit, (bool, np.bool_)):
-        raise ArgumentError(f"influence: refit must be True or False, got {refit!r}")
-    return bool(refit)
 
 
 def _warn_undetermined(lost: NDArray[np.bool_], name: str, labels: pd.Index) -> None:

@@ -16,8 +16,8 @@ from lmmsparse.estimates import Estimates
 from lmmsparse.influence.deletions import Deletions, Touched, ranges, touched_levels
 from lmmsparse.influence.downdate import Equations, left_out, normal_equations
 from lmmsparse.influence.inverses import Blocks, Columns, core_blocks, selected_blocks
-from lmmsparse.influence.left import Left, nothing_left, write_estimates, write_partial
 from lmmsparse.influence.rebuild import lost_directions, remaining_equations
+from lmmsparse.influence.remaining import RemainingEstimates, no_estimates, write_estimates, write_partial
 from lmmsparse.objective import Objective
 from lmmsparse.pls.factor import SelectedInverse
 from lmmsparse.pls.plan import Plan
@@ -36,7 +36,9 @@ OVERHEAD_FLOPS = 5e6
 SMALL_SHARE = 1e-7
 
 
-def held_estimates(objective: Objective, estimates: Estimates, deletions: Deletions, memory_limit: float) -> Left:
+def held_estimates(
+    objective: Objective, estimates: Estimates, deletions: Deletions, memory_limit: float
+) -> RemainingEstimates:
     """Estimates without each set of rows, θ being that of all rows.
 
     Parameters
@@ -47,24 +49,24 @@ def held_estimates(objective: Objective, estimates: Estimates, deletions: Deleti
     memory_limit : float
         Bytes that a factorization may take.
     """
-    out = nothing_left(deletions.count, len(estimates.beta), len(estimates.theta))
+    out = no_estimates(deletions.count, len(estimates.beta), len(estimates.theta))
     out.theta[:] = estimates.theta
-    work = _Work(objective, estimates, deletions, memory_limit)
-    for which, blocks in work.groups():
-        for part in work.chunks(which):
-            T = left_out(work.known, deletions, work.touched, part, blocks)
-            _write(out, work, part, work.known.B - T, memory_limit)
-    for one in work.rebuilt:
-        unknown = np.full((1, *work.known.B.shape), np.nan)
-        _write(out, work, np.array([one]), unknown, memory_limit)
+    routes = _Routes(objective, estimates, deletions, memory_limit)
+    for which, blocks in routes.groups():
+        for part in routes.chunks(which):
+            T = left_out(routes.known, deletions, routes.touched, part, blocks)
+            _write(out, routes, part, routes.known.B - T, memory_limit)
+    for one in routes.rebuilt:
+        unknown = np.full((1, *routes.known.B.shape), np.nan)
+        _write(out, routes, np.array([one]), unknown, memory_limit)
     return out
 
 
-def _write(out: Left, work: _Work, which: Index, B: Float, memory_limit: float) -> None:
+def _write(out: RemainingEstimates, routes: _Routes, which: Index, B: Float, memory_limit: float) -> None:
     """Solve equations (m, p + 1, p + 1) without each set of rows, forming again those that are mostly rounding."""
-    deletions, objective, known = work.deletions, work.objective, work.known
+    deletions, objective, known = routes.deletions, routes.objective, routes.known
     p, n, reml = B.shape[1] - 1, len(known.residual), objective.reml
-    floor = SMALLEST_RESIDUAL * work.square
+    floor = SMALLEST_RESIDUAL * routes.square
     usable = np.ones(len(which), dtype=bool)
     for i in np.flatnonzero(_doubtful(B, known.B, n - deletions.sizes[which])):
         rows = np.flatnonzero(deletions.codes != which[i])
@@ -75,13 +77,13 @@ def _write(out: Left, work: _Work, which: Index, B: Float, memory_limit: float) 
             shift, inverse, r2 = _restricted(B[i], kept)
             degrees = len(rows) - reml * kept.shape[1]
             sigma2 = r2 / degrees if degrees > 0 and r2 > floor else np.nan
-            write_partial(out, which[i], objective, work.estimates, shift, inverse, lost, sigma2)
+            write_partial(out, which[i], objective, routes.estimates, shift, inverse, lost, sigma2)
     which, B = which[usable], B[usable]
     solved = np.linalg.solve(B[:, :p, :p], B[:, :p, p:])[:, :, 0] if p else np.zeros((len(which), 0))
     r2 = B[:, p, p] - (B[:, :p, p] * solved).sum(axis=1)
     degrees = n - deletions.sizes[which] - reml * p
     sigma2 = np.where((degrees > 0) & (r2 > floor), r2 / np.maximum(degrees, 1), np.nan)
-    write_estimates(out, which, objective, work.estimates, np.asarray(solved), B[:, :p, :p], sigma2)
+    write_estimates(out, which, objective, routes.estimates, np.asarray(solved), B[:, :p, :p], sigma2)
 
 
 def _restricted(B: Float, kept: Float) -> tuple[Float, Float, float]:
@@ -109,8 +111,8 @@ def _doubtful(B: Float, whole: Float, rows: Index) -> NDArray[np.bool_]:
     return np.asarray(doubtful | (remaining < SMALL_SHARE * whole[p, p]))
 
 
-class _Work:
-    """The sets of rows by the way in which they are taken out."""
+class _Routes:
+    """Which sets of rows are taken out in which way, and what each way needs of the fit."""
 
     def __init__(self, objective: Objective, estimates: Estimates, deletions: Deletions, memory_limit: float) -> None:
         self.objective, self.estimates, self.deletions = objective, estimates, deletions

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.coordinates import WorkingBlock, WorkingDesign
+from lmmsparse.coordinates import WorkingDesign, taken_rows
 from lmmsparse.crossproducts import cross_products
 from lmmsparse.influence.downdate import Equations
 from lmmsparse.linalg import inner
@@ -20,23 +18,6 @@ Float = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 
-def taken_columns(columns: Float, rows: Index) -> Float:
-    """Some rows of a term's columns; an intercept stays one number that stands for all."""
-    if columns.strides[0] == 0:
-        return np.broadcast_to(columns[:1], (len(rows), columns.shape[1]))
-    return columns[rows]
-
-
-def _block_rows(block: WorkingBlock, rows: Index) -> WorkingBlock:
-    levels, codes = np.unique(block.codes[rows], return_inverse=True)
-    return replace(
-        block,
-        codes=codes.ravel().astype(np.int32),
-        n_levels=len(levels),
-        columns=taken_columns(block.columns, rows),
-    )
-
-
 def remaining_equations(known: Equations, rows: Index, memory_limit: float) -> Float:
     """[X r]ᵀV⁻¹[X r] of the rows that are left, (p + 1, p + 1), from their own cross-products.
 
@@ -47,13 +28,7 @@ def remaining_equations(known: Equations, rows: Index, memory_limit: float) -> F
     memory_limit : float
         Bytes that a factorization may take.
     """
-    design = known.design
-    left = WorkingDesign(
-        X=design.X[rows],
-        blocks=tuple(_block_rows(block, rows) for block in design.blocks),
-        weights=None if design.weights is None else design.weights[rows],
-        coordinates=design.coordinates,
-    )
+    left = taken_rows(known.design, rows)
     products = cross_products(left, known.residual[rows])
     plan, values = make_plan(products, tuple(block.group for block in left.blocks), memory_limit)
     factor = Factor(plan, values, list(known.templates))

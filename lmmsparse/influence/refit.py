@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from lmmsparse.checks import check_varies
 from lmmsparse.errors import GroupingError, LmmError, LmmWarning
 from lmmsparse.estimates import Estimates
-from lmmsparse.fitting import fit, other_starts, warm_start
+from lmmsparse.fitting import controlled_fit, start_near
 from lmmsparse.frame import Levels
 from lmmsparse.inference.fitted import Fitted
 from lmmsparse.influence.deletions import Deletions
-from lmmsparse.influence.left import Left, nothing_left, write_estimates, write_partial
-from lmmsparse.influence.rebuild import lost_directions, taken_columns
+from lmmsparse.influence.rebuild import lost_directions
+from lmmsparse.influence.remaining import RemainingEstimates, no_estimates, write_estimates, write_partial
 from lmmsparse.objective import make_objective
 from lmmsparse.rank import independent_columns
-from lmmsparse.terms import RandomTerm
+from lmmsparse.terms import RandomTerm, taken_columns
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -29,14 +29,14 @@ Index = NDArray[np.intp]
 class Refitted:
     """What became of the refits: estimates, whether each search converged, and why some gave nothing."""
 
-    left: Left
+    estimates: RemainingEstimates
     converged: NDArray[np.bool_]
     failures: dict[int, str]
 
 
 def refitted_estimates(model: Fitted, deletions: Deletions) -> Refitted:
     """Fit the model without each set of rows, each search warm from θ̂."""
-    out = nothing_left(deletions.count, len(model.estimates.beta), len(model.estimates.theta))
+    out = no_estimates(deletions.count, len(model.estimates.beta), len(model.estimates.theta))
     converged, failures = np.zeros(deletions.count, dtype=bool), {}
     for i in range(deletions.count):
         rows = np.flatnonzero(deletions.codes != i)
@@ -49,7 +49,7 @@ def refitted_estimates(model: Fitted, deletions: Deletions) -> Refitted:
     return Refitted(out, converged, failures)
 
 
-def _refit(out: Left, place: int, model: Fitted, rows: Index) -> bool:
+def _refit(out: RemainingEstimates, place: int, model: Fitted, rows: Index) -> bool:
     """Fit the remaining rows and write the estimates down; whether the search converged."""
     frame, control = model.frame, model.control
     weights = None if frame.weights is None else frame.weights[rows]
@@ -57,7 +57,7 @@ def _refit(out: Left, place: int, model: Fitted, rows: Index) -> bool:
     columns = independent_columns(X, weights)
     if len(columns) >= len(rows):
         raise GroupingError(f"{len(rows)} rows are left for {len(columns)} fixed effects")
-    response = frame.y[rows] if frame.offset is None else frame.y[rows] - frame.offset[rows]
+    response = frame.y_less_offset[rows]
     check_varies(response, frame.formula.response)
     objective = make_objective(
         response,
@@ -67,16 +67,8 @@ def _refit(out: Left, place: int, model: Fitted, rows: Index) -> bool:
         reml=model.is_reml,
         memory_limit=control.memory_bytes,
     )
-    start = None
-    if not other_starts(objective.working):
-        start = objective.to_user(warm_start(objective, model.estimates.theta))
-    estimates, info = fit(
-        objective,
-        start=start,
-        optimizer=control.optimizer,
-        tolerance=control.tolerance,
-        max_evaluations=control.max_evaluations,
-    )
+    start = start_near(objective, model.estimates.theta)
+    estimates, info = controlled_fit(objective, control, start=start)
     if estimates.perfect:
         raise GroupingError("the rows that are left are fitted perfectly")
     out.theta[place] = estimates.theta
@@ -92,7 +84,9 @@ def _remaining_term(term: RandomTerm, rows: Index) -> RandomTerm:
     return replace(term, codes=codes.ravel().astype(np.int32), labels=Levels(levels), columns=columns)
 
 
-def _write(out: Left, place: int, model: Fitted, rows: Index, columns: Index, estimates: Estimates) -> None:
+def _write(
+    out: RemainingEstimates, place: int, model: Fitted, rows: Index, columns: Index, estimates: Estimates
+) -> None:
     """Estimates of the remaining rows in the working coordinates of all rows."""
     objective, full = model.objective, model.estimates
     scale, p = objective.response.scale, len(full.beta)

@@ -1,4 +1,4 @@
-"""What rows and levels do to the estimates."""
+"""The result of `influence`: estimates without sets of rows, and what the sets do to them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Float = NDArray[np.float64]
 
 @dataclass(frozen=True, repr=False)
 class Influence:
-    """Estimates without each of m sets of rows: single rows, or the levels of a grouping factor.
+    """Estimates without each of m sets of rows, from `LinearMixedModel.influence`.
 
     Attributes
     ----------
     group : str
-        What was left out: ``"row"``, the name of a grouping factor, or ``"label"``.
+        What was left out in turn: ``"row"`` for single rows, the name of a grouping factor, or ``"label"``.
     refit : bool
         θ was estimated again without each set; otherwise it was held at its estimate.
     labels : pandas.Index
@@ -48,6 +48,15 @@ class Influence:
         Of the frames.
     measures : tuple of three (m,) arrays
         Cook's distance, mdffits and covratio.
+
+    Examples
+    --------
+    >>> from lmmsparse import lmer, load_dataset
+    >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+    >>> m.influence("Subject").to_frame().iloc[:2, :4].round(3)
+         n_deleted  cooks_distance  mdffits  covratio
+    308         10           0.092    0.100     0.858
+    309         10           0.149    0.137     1.175
     """
 
     group: str

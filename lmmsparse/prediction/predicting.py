@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lmmsparse.arguments import checked_count, checked_flag, checked_level
 from lmmsparse.effects import mode_covariances, mode_frames
 from lmmsparse.errors import ArgumentError, NewDataError
 from lmmsparse.frame import Table, open_table
@@ -17,7 +18,7 @@ from lmmsparse.inference.intervals import t_intervals
 from lmmsparse.output import to_library
 from lmmsparse.predict import predict_rows
 from lmmsparse.prediction.draws import kept_modes, new_terms
-from lmmsparse.prediction.rows import Rows, fitted_rows, new_rows
+from lmmsparse.prediction.rows import PredictedRows, fitted_rows, new_rows
 from lmmsparse.prediction.variances import (
     fixed_variance,
     kenward_roger_rows,
@@ -107,11 +108,12 @@ class Predicting:
         0      253.7       12.3   59.6     229.1      278.2
         1      352.0        8.0  155.9     336.2      367.8
         """
-        method = _checked(self, se, interval, level, ddf)
+        with_error, coverage = checked_flag("predict", "se", se), checked_level("predict", level)
+        if interval is not None and (not isinstance(interval, str) or interval not in INTERVALS):
+            raise ArgumentError(f"predict: interval must be 'confidence', 'prediction' or None, got {interval!r}")
+        method = checked_ddf(ddf, "predict", self.is_reml)
         if newdata is None:
-            if offset is not None or weights is not None:
-                name = "weights" if offset is None else "offset"
-                raise ArgumentError(f"predict: {name} goes with newdata; the rows of the fit have theirs")
+            _check_no_row_values("predict", offset, weights)
             rows, table = fitted_rows(self.frame, self.terms, re_form), None
         else:
             table = _opened(self, newdata, offset, "predict")
@@ -123,22 +125,23 @@ class Predicting:
                 allow_new_levels=allow_new_levels,
                 offset=offset,
                 weights=weights,
-                with_left=interval == "prediction",
+                with_others=interval == "prediction",
             )
-        if method == "kenward-roger" and (rows.chosen or interval == "prediction") and (se or interval):
+        shown = with_error or interval is not None
+        if method == "kenward-roger" and (rows.chosen or interval == "prediction") and shown:
             raise ArgumentError(
                 "predict: Kenward and Roger's method is for functions of the fixed effects, with re_form=0 and no "
                 "prediction interval; ask for ddf='satterthwaite' or None"
             )
         columns = {"predicted": rows.mean(self.estimates.beta, self.estimates.b)}
-        if se or interval:
-            columns |= _errors(self, rows, columns["predicted"], interval, float(level), method)
+        if shown:
+            columns |= _errors(self, rows, columns["predicted"], interval, coverage, method)
         if table is None:
             series = {name: self.frame.series(values, name) for name, values in columns.items()}
-            if not (se or interval):
+            if not shown:
                 return series["predicted"]
             return to_library(pd.DataFrame(series), self.frame.library)
-        if not (se or interval):
+        if not shown:
             return pd.Series(columns["predicted"], index=table.index, name="predicted")
         library = self.frame.library if table.library == "dict" else table.library
         return to_library(pd.DataFrame(columns, index=table.index), library)
@@ -232,8 +235,7 @@ class Predicting:
         >>> m.simulate(2, seed=1, newdata={"Days": [0, 1, 2], "Subject": ["new", "new", "308"]}).shape
         (3, 2)
         """
-        if isinstance(nsim, bool) or not isinstance(nsim, (int, np.integer)) or nsim < 1:
-            raise ArgumentError(f"simulate: nsim must be a positive integer, got {nsim!r}")
+        count = checked_count("simulate", "nsim", nsim)
         if use_u and re_form is not None:
             raise ArgumentError("simulate: use_u keeps all random effects, re_form some of them; give one of the two")
         rng = generator(seed)
@@ -242,12 +244,10 @@ class Predicting:
         if use_u or re_form is not None:
             kept = kept_modes(frame, self.terms, estimates.b, None if use_u else re_form)
         if newdata is None:
-            if offset is not None or weights is not None:
-                name = "weights" if offset is None else "offset"
-                raise ArgumentError(f"simulate: {name} goes with newdata; the rows of the fit have theirs")
+            _check_no_row_values("simulate", offset, weights)
             fixed = predict_rows(frame, self.terms, estimates.beta, estimates.b, re_form=0)
             drawn = (fixed, self.terms, estimates.templates, self.sigma, frame.weights)
-            return draw_responses(*drawn, int(nsim), rng, kept)
+            return draw_responses(*drawn, count, rng, kept)
         table = _opened(self, newdata, offset, "simulate")
         rows = new_rows(frame, self.terms, table, 0, allow_new_levels=True, offset=offset, weights=weights)
         terms, modes = new_terms(
@@ -256,18 +256,14 @@ class Predicting:
         fixed = rows.mean(estimates.beta, estimates.b)
         for term in terms:
             fixed = np.where(term.codes < 0, np.nan, fixed)
-        return draw_responses(fixed, terms, estimates.templates, self.sigma, rows.weights, int(nsim), rng, modes)
+        return draw_responses(fixed, terms, estimates.templates, self.sigma, rows.weights, count, rng, modes)
 
 
-def _checked(m: Fitted, se: Any, interval: Any, level: Any, ddf: Any) -> str | None:
-    """The method of degrees of freedom, when the arguments are ones that `Predicting.predict` knows."""
-    if not isinstance(se, (bool, np.bool_)):
-        raise ArgumentError(f"predict: se must be True or False, got {se!r}")
-    if interval is not None and (not isinstance(interval, str) or interval not in INTERVALS):
-        raise ArgumentError(f"predict: interval must be 'confidence', 'prediction' or None, got {interval!r}")
-    if isinstance(level, bool) or not isinstance(level, (int, float, np.number)) or not 0.0 < float(level) < 1.0:
-        raise ArgumentError(f"predict: level must be a number between 0 and 1, such as 0.95, got {level!r}")
-    return checked_ddf(ddf, "predict", m.is_reml)
+def _check_no_row_values(method: str, offset: Any, weights: Any) -> None:
+    """Refuse values of new rows where there are none."""
+    if offset is not None or weights is not None:
+        name = "weights" if offset is None else "offset"
+        raise ArgumentError(f"{method}: {name} goes with newdata; the rows of the fit have theirs")
 
 
 def _opened(m: Fitted, newdata: Any, offset: Any, method: str) -> Table:
@@ -281,7 +277,7 @@ def _opened(m: Fitted, newdata: Any, offset: Any, method: str) -> Table:
 
 
 def _errors(
-    m: Fitted, rows: Rows, predicted: Float, interval: str | None, level: float, method: str | None
+    m: Fitted, rows: PredictedRows, predicted: Float, interval: str | None, level: float, method: str | None
 ) -> dict[str, Float]:
     """Standard errors of the means and, with an interval, degrees of freedom and limits."""
     if method == "kenward-roger":
@@ -296,7 +292,7 @@ def _errors(
     return {"std_error": error, "df": df, "conf_low": limits[:, 0], "conf_high": limits[:, 1]}
 
 
-def _spreads(m: Fitted, rows: Rows, interval: str | None, method: str | None) -> tuple[Float, Float, Float]:
+def _spreads(m: Fitted, rows: PredictedRows, interval: str | None, method: str | None) -> tuple[Float, Float, Float]:
     """Standard error of the mean; standard deviation that the interval is made of, and its degrees of freedom."""
     solution = m.estimates.solution
     with_slopes = interval is not None and method is not None and not m.estimates.perfect
@@ -304,11 +300,11 @@ def _spreads(m: Fitted, rows: Rows, interval: str | None, method: str | None) ->
         variance = fixed_variance(rows.X, m.uncertainty, m.sigma)
     else:
         variance = mean_variance(m.objective, solution, rows, with_slopes)
-    variance = variance.plus(new_effects_variance(m.objective, solution, rows, left=False))
+    variance = variance.plus(new_effects_variance(m.objective, solution, rows, others=False))
     error = m.sigma * np.sqrt(variance.value)
     if interval == "prediction":
         noise = np.ones(len(error)) if rows.weights is None else 1.0 / rows.weights
-        variance = variance.plus(new_effects_variance(m.objective, solution, rows, left=True))
+        variance = variance.plus(new_effects_variance(m.objective, solution, rows, others=True))
         variance = variance._replace(value=variance.value + noise)
     df = satterthwaite(variance, m.uncertainty.covariance) if with_slopes else np.full(len(error), np.inf)
     return error, m.sigma * np.sqrt(variance.value), df

@@ -48,7 +48,7 @@ class TermRows:
 
 
 @dataclass(frozen=True)
-class Rows:
+class PredictedRows:
     """Rows to be predicted, in the user's coordinates.
 
     Attributes
@@ -57,8 +57,8 @@ class Rows:
     offset : (m,) array or None
     chosen : tuple of TermRows
         Random effects that enter the mean.
-    left : tuple of TermRows
-        The others; empty where nobody asked.
+    others : tuple of TermRows
+        The other random effects; empty where nobody asked.
     weights : (m,) array or None
         Prior weights of observations in these rows.
     fitted : bool
@@ -68,7 +68,7 @@ class Rows:
     X: Float
     offset: Float | None
     chosen: tuple[TermRows, ...]
-    left: tuple[TermRows, ...]
+    others: tuple[TermRows, ...]
     weights: Float | None
     fitted: bool
 
@@ -82,19 +82,19 @@ class Rows:
         return np.asarray(total)
 
 
-def fitted_rows(frame: ModelFrame, terms: Sequence[RandomTerm], re_form: Any) -> Rows:
+def fitted_rows(frame: ModelFrame, terms: Sequence[RandomTerm], re_form: Any) -> PredictedRows:
     """The rows of the fit."""
-    chosen, left = _split(selected_effects(re_form, terms, frame.spec), terms)
+    chosen, others = _split(selected_effects(re_form, terms, frame.spec), terms)
 
     def rows_of(choice: Selected) -> TermRows:
         term = terms[choice.term]
         return TermRows(choice.term, term.codes, term.columns, choice.columns)
 
-    return Rows(
+    return PredictedRows(
         frame.X,
         frame.offset,
         tuple(rows_of(choice) for choice in chosen),
-        tuple(rows_of(choice) for choice in left),
+        tuple(rows_of(choice) for choice in others),
         frame.weights,
         True,
     )
@@ -109,8 +109,8 @@ def new_rows(
     allow_new_levels: bool,
     offset: Any = None,
     weights: Any = None,
-    with_left: bool = False,
-) -> Rows:
+    with_others: bool = False,
+) -> PredictedRows:
     """New rows.
 
     Parameters
@@ -121,7 +121,7 @@ def new_rows(
     re_form : None, str or 0
     allow_new_levels : bool
     offset, weights : (m,) arrays or numbers, optional
-    with_left : bool
+    with_others : bool
         Read the columns of the random effects that ``re_form`` leaves out, too.
 
     Raises
@@ -131,7 +131,7 @@ def new_rows(
     ArgumentError
         ``re_form``, ``offset`` or ``weights`` cannot be used.
     """
-    chosen, left = _split(selected_effects(re_form, terms, frame.spec), terms)
+    chosen, others = _split(selected_effects(re_form, terms, frame.spec), terms)
     X = frame.spec.fixed(table)
     total = frame.spec.offset(table)
     if offset is not None:
@@ -147,11 +147,11 @@ def new_rows(
         columns = frame.spec.bar_columns(table, term.bar)
         return TermRows(choice.term, codes.get(term.group, unseen), columns, choice.columns)
 
-    return Rows(
+    return PredictedRows(
         X,
         total,
         tuple(rows_of(choice) for choice in chosen),
-        tuple(rows_of(choice) for choice in left) if with_left else (),
+        tuple(rows_of(choice) for choice in others) if with_others else (),
         None if weights is None else checked_weights(weights, table.n_rows),
         False,
     )
@@ -200,10 +200,10 @@ def checked_weights(weights: Any, m: int) -> Float:
 def _split(selected: Sequence[Selected], terms: Sequence[RandomTerm]) -> tuple[list[Selected], list[Selected]]:
     """The random effects that are selected, and the others."""
     chosen = {choice.term: choice for choice in selected if choice.columns}
-    left = []
+    others = []
     for t, term in enumerate(terms):
         taken = chosen[t].columns if t in chosen else ()
         rest = tuple(j for j in range(len(term.names)) if j not in taken)
         if rest:
-            left.append(Selected(t, rest))
-    return list(chosen.values()), left
+            others.append(Selected(t, rest))
+    return list(chosen.values()), others

@@ -15,7 +15,7 @@ from lmmsparse.inference.kenward_roger import KenwardRoger
 from lmmsparse.inference.uncertainty import STEP, Uncertainty
 from lmmsparse.leverage import FactorRows, RowVariances, WorkingRows
 from lmmsparse.objective import Objective
-from lmmsparse.prediction.rows import Rows, TermRows
+from lmmsparse.prediction.rows import PredictedRows, TermRows
 from lmmsparse.solution import Solution
 from lmmsparse.threads import single_threaded_blas
 
@@ -38,7 +38,7 @@ class Variance(NamedTuple):
         return Variance(self.value + other.value, self.slopes + other.slopes)
 
 
-def mean_variance(objective: Objective, solution: Solution, rows: Rows, with_slopes: bool) -> Variance:
+def mean_variance(objective: Objective, solution: Solution, rows: PredictedRows, with_slopes: bool) -> Variance:
     """Variance of x(β̂ − β) + z(b̂ − b) over σ², z being zero on effects that are not chosen or of new levels.
 
     Its derivatives are central differences, each from two solutions at nearby θ.
@@ -48,7 +48,7 @@ def mean_variance(objective: Objective, solution: Solution, rows: Rows, with_slo
     objective : Objective
     solution : Solution
         At θ̂.
-    rows : Rows
+    rows : PredictedRows
     with_slopes : bool
         Zeros instead of derivatives without it.
     """
@@ -72,18 +72,18 @@ def fixed_variance(X: Float, known: Uncertainty, sigma: float) -> Variance:
     return Variance(value / sigma**2, np.column_stack(slopes) / sigma**2)
 
 
-def new_effects_variance(objective: Objective, solution: Solution, rows: Rows, left: bool) -> Variance:
+def new_effects_variance(objective: Objective, solution: Solution, rows: PredictedRows, others: bool) -> Variance:
     """zᵀΛΛᵀz of random effects that are drawn anew.
 
-    Those are the chosen ones of levels that the fit has not seen or, with ``left``, those that are not chosen.
+    Those are the chosen ones of levels that the fit has not seen or, with ``others``, those that are not chosen.
     """
     working = objective.working
     total = Variance(np.zeros(len(rows.X)), np.zeros((len(rows.X), len(solution.theta))))
-    for one in rows.left if left else rows.chosen:
-        if not left and (one.codes >= 0).all():
+    for one in rows.others if others else rows.chosen:
+        if not others and (one.codes >= 0).all():
             continue
         g, where = working.columns[one.term]
-        columns = _in_working(one.masked(None if left else one.codes < 0), objective, one.term)
+        columns = _in_working(one.masked(None if others else one.codes < 0), objective, one.term)
         scaled = columns @ solution.templates[g][where, where]
         total.value[:] += (scaled**2).sum(axis=1)
         a, b = working.structures[one.term].entries
@@ -123,7 +123,7 @@ def _ratio(value: Float, spread: Float) -> Float:
     return np.where(known, np.inf, 2.0 * value**2 / np.where(known, 1.0, spread))
 
 
-def working_rows(objective: Objective, rows: Rows) -> WorkingRows:
+def working_rows(objective: Objective, rows: PredictedRows) -> WorkingRows:
     """Rows in working coordinates, with the random effects that are chosen."""
     design, working = objective.design, objective.working
     by_factor: dict[int, list[TermRows]] = {}

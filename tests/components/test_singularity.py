@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from lmmsparse import lmer
-from lmmsparse.components import simpler
-from lmmsparse.components.bars import simpler_bars, whole_bar
+from lmmsparse.components import simpler_formulas
 from lmmsparse.components.directions import empty_in_words, joined
+from lmmsparse.components.simpler_bars import simpler_bars, whole_bar
 from lmmsparse.datasets import load_dataset
 from lmmsparse.errors import GroupingError, LmmWarning
 
@@ -273,7 +273,7 @@ def test_nothing_can_be_fitted(monkeypatch):
     def refuse(*_: Any) -> float:
         raise GroupingError("no")
 
-    monkeypatch.setattr(simpler, "refitted_criterion", refuse)
+    monkeypatch.setattr(simpler_formulas, "refitted_criterion", refuse)
     found = explained(quiet(SLEEP, load_dataset("sleepstudy").iloc[:20]))
     assert (found.simpler, found.closest, found.shifted) == (None, None, None)
     assert "No simpler formula from the same columns could be fitted." in str(found)

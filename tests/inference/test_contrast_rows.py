@@ -1,4 +1,4 @@
-"""Contrasts that carry names, and tests of a perfect fit."""
+"""Contrasts by position and by name, those that are refused, and tests of a perfect fit."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 
 from lmmsparse import lmer
 from lmmsparse.errors import ArgumentError, LmmWarning
+from tests.inference.cases import SLEEP
 
 
 def test_a_series_is_read_by_its_names(fit):
@@ -46,3 +47,43 @@ def test_a_perfect_fit_has_no_tests():
         table = m.contest(np.eye(2), ddf=ddf, joint=False)
         assert_allclose(table["estimate"], m.fixef, rtol=1e-9)
         assert table[["std_error", "df", "statistic", "p_value"]].isna().all(axis=None)
+
+
+def test_contrasts_by_name(fit):
+    m = fit("angle ~ recipe * temp + (1 | recipe:replicate)", "cake")
+    names = list(m.fixef.index)
+    L = np.zeros((2, len(names)))
+    L[0, names.index("recipe[T.B]")], L[0, names.index("recipe[T.C]")], L[1, names.index("temp")] = 1, -1, 2
+    rows = [{"recipe[T.B]": 1, "recipe[T.C]": -1}, {"temp": 2}]
+    want = m.contest(L, joint=False)
+    assert want["contrast"].to_list() == ["recipe[T.B] - recipe[T.C]", "2 temp"]
+    pd.testing.assert_frame_equal(m.contest(rows, joint=False), want)
+    pd.testing.assert_frame_equal(m.contest(pd.DataFrame(L, columns=names), joint=False), want)
+    pd.testing.assert_frame_equal(m.contest(rows[0], joint=False), want.iloc[:1])
+    assert m.contest(rows)["NumDF"].to_list() == [2]
+    joint, single = m.contest(rows[0]).iloc[0], want.iloc[0]
+    np.testing.assert_allclose(joint["F"], single["statistic"] ** 2)
+    np.testing.assert_allclose(joint["p_value"], single["p_value"])
+
+
+@pytest.mark.parametrize(
+    ("L", "message"),
+    [
+        ([1.0], r"shape \(1,\).*2 coefficients"),
+        (np.ones((2, 3)), r"shape \(2, 3\)"),
+        (np.ones((1, 1, 2)), "shape"),
+        (np.zeros((0, 2)), "shape"),
+        ([[0.0, 0.0]], "zero"),
+        ([0.0, np.nan], "finite"),
+        ("Days", "numbers"),
+        (["a", "b"], "numbers"),
+        ({"Dayz": 1}, "no coefficient 'Dayz'.*Days"),
+        ({}, "empty"),
+        ({"Days": [1, 2]}, "one number"),
+        ({"Days": "x"}, "numbers"),
+        (pd.DataFrame({"Hours": [1.0]}), "no coefficient 'Hours'"),
+    ],
+)
+def test_bad_contrasts_are_refused(fit, L, message):
+    with pytest.raises(ArgumentError, match=message):
+        fit(SLEEP, "sleepstudy").contest(L)

@@ -1,4 +1,4 @@
-"""Models that are special cases of others although their grouping factors or offsets differ."""
+"""Which models are special cases of others, whatever their parametrization, grouping factors or offsets."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from lmmsparse import lmer
-from lmmsparse.errors import NestingWarning
+from lmmsparse.datasets import load_dataset
+from lmmsparse.errors import LmmWarning, NestingWarning
 from lmmsparse.inference import anova
+from lmmsparse.inference.nesting import is_nested
+from tests.inference.cases import SLEEP
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +70,33 @@ def test_offsets_that_columns_make_up_for(machines, weights):
         anova(lmer("y ~ 1 + (1 | w)", machines, weights=weights, offset=3.0 + 2.0 * x), large)
     with pytest.warns(NestingWarning):
         anova(lmer("y ~ 1 + (1 | w)", machines, weights=weights, offset=x**2), large)
+
+
+def test_what_is_not_nested():
+    data = load_dataset("sleepstudy")
+    data["other"] = np.roll(data["Subject"].to_numpy(), 5)  # as many levels, other rows
+    m = lmer(SLEEP, data)
+    smaller = [
+        ("Reaction ~ Days + (1 | other)", {}),
+        ("Reaction ~ Days + (1 | Subject)", {"offset": data["Days"].to_numpy() ** 2.0}),
+    ]
+    for formula, arguments in smaller:
+        assert not is_nested(lmer(formula, data, **arguments), m)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LmmWarning)
+        slopes = lmer("Reaction ~ Days + (0 + Days + I(Days^2) | Subject)", data)
+    assert is_nested(lmer("Reaction ~ Days + (0 + Days | Subject)", data), slopes)
+    assert not is_nested(lmer("Reaction ~ Days + (1 | Subject)", data), slopes)
+    assert not is_nested(m, lmer("Reaction ~ Days + (Days || Subject)", data))
+
+
+def test_nesting_sees_through_parametrizations(fit):
+    pairs = [
+        ("angle ~ temp + (1 | replicate)", "angle ~ temperature + (1 | replicate)", "cake"),
+        ("angle ~ temp + (1 | replicate)", "angle ~ temp + (0 + recipe | replicate)", "cake"),
+        ("Reaction ~ Days + (0 + Days | Subject)", SLEEP, "sleepstudy"),
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NestingWarning)
+        for small, large, data in pairs:
+            fit(large, data).anova(fit(small, data))

@@ -263,12 +263,20 @@ def test_progress_names_the_parameters(fit, capsys):
     assert capsys.readouterr().err.splitlines() == ["profile: 1 of 2, Days", "profile: 2 of 2, sigma"]
 
 
+def test_curves_are_chosen_by_part(fit):
+    profile = fit(DAYS, "sleepstudy").profile(["Days", "sigma"], points=1)
+    assert list(profile.conf_int(parm="theta_").index) == ["sigma"]
+    assert list(profile.conf_int(parm="beta_").index) == ["Days"]
+    with pytest.raises(ArgumentError, match="no parameter 'theta_'"):
+        fit(DAYS, "sleepstudy").profile("Days", points=1).conf_int(parm="theta_")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"which": "days"}, "no parameter 'days'; did you mean 'Days'"),
         ({"which": [".sig04"]}, "no parameter '.sig04'"),
-        ({"which": 3}, "names of parameters are strings, got 3"),
+        ({"which": 3}, "no parameter 3"),
         ({"level": 95}, "level must be a number between 0 and 1"),
         ({"level": "a"}, "level must be a number between 0 and 1"),
         ({"points": 0}, "points must be a positive integer"),

@@ -357,7 +357,10 @@ def test_bootstrap_intervals_have_their_replicates_and_seed(model: Any) -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda m: m.conf_int(parm="Dayz"), "no parameter 'Dayz'; there are .sig01 .sd_.Intercept..Subject., .*Days"),
+        (
+            lambda m: m.conf_int(parm="Dayz"),
+            "no parameter 'Dayz'; did you mean 'Days'. There are .sig01 .sd_.Intercept..Subject., .*Days",
+        ),
         (lambda m: m.conf_int(parm=["Days", 3]), "no parameter 3"),
         (lambda m: m.conf_int(method="exact"), "method must be one of wald, profile, boot, got 'exact'"),
         (lambda m: m.conf_int(level=95), "level must be a number between 0 and 1, such as 0.95, got 95"),

@@ -1,8 +1,7 @@
-"""The bootstrap: draws against the moments they must have, intervals against R's boot, clusters against lme4's fits."""
+"""The bootstrap: draws against the moments they must have, clusters against lme4's fits."""
 
 from __future__ import annotations
 
-import json
 import pickle
 import subprocess
 import sys
@@ -16,33 +15,13 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse import lmer
-from lmmsparse.errors import ArgumentError, FactorizationError, LmmError, NewDataError
-from lmmsparse.inference.boot import Bootstrap, model_clusters, variance_names, variance_values
+from lmmsparse.errors import ArgumentError, FactorizationError, NewDataError
+from lmmsparse.inference.boot import Bootstrap, model_clusters, variance_values
 from lmmsparse.inference.boot_draws import Cases, chosen_cases, draw_cases, reflated_modes, reflated_residuals
-from lmmsparse.inference.boot_intervals import accelerations, interval, studentized_interval
 from lmmsparse.inference.boot_refits import case_model, pieces, responses
 from lmmsparse.inference.boot_workers import in_processes
 
 DAYS = "Reaction ~ Days + (Days|Subject)"
-PARAMETERS = [
-    "sd_(Intercept)|Subject",
-    "cor_Days.(Intercept)|Subject",
-    "sd_Days|Subject",
-    "sigma",
-    "(Intercept)",
-    "Days",
-]
-
-
-@pytest.fixture(scope="module")
-def reference() -> dict[str, Any]:
-    path = Path(__file__).parents[1] / "references" / "inference_bootstrap.json"
-    return dict(json.loads(path.read_text(encoding="utf-8")))
-
-
-@pytest.fixture
-def model(fit: Callable[..., Any]) -> Any:
-    return fit(DAYS, "sleepstudy")
 
 
 def values_of(m: Any) -> np.ndarray:
@@ -66,75 +45,29 @@ def cases_of(m: Any, group: str, levels: Any) -> Cases:
     return draw_cases(model_clusters(m, group), False, Drawn(levels))  # type: ignore[arg-type]
 
 
-# -- intervals --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("number", range(4))
-@pytest.mark.parametrize("method", ["percentile", "basic", "bca"])
-def test_intervals_are_those_of_rs_boot(number: int, method: str, reference: dict[str, Any]) -> None:
-    i = np.arange(1, 200)
-    t = np.exp(np.sin(i * 1.7) + np.cos(i**2) / 3)
-    influence = np.exp((np.arange(1, 19) * 7) % 19 / 6)
-    a = accelerations(influence[:, None])[0]
-    wanted = reference["intervals"][number]
-    # a ratio of sums of d does not see that jackknife values are further apart than influences
-    assert_allclose(interval(t, 1.1, wanted["level"], method, a), wanted[method], rtol=1e-10)
-
-
-@pytest.mark.parametrize("number", range(4))
-def test_studentized_intervals_are_those_of_rs_boot(number: int, reference: dict[str, Any]) -> None:
-    i = np.arange(1, 200)
-    t, errors = np.exp(np.sin(i * 1.7) + np.cos(i**2) / 3), 0.3 + np.cos(i * 0.7) ** 2
-    wanted = reference["intervals"][number]
-    found = studentized_interval(t, errors, 1.1, np.sqrt(0.8), wanted["level"])
-    assert_allclose(found, wanted["studentized"], rtol=1e-10)
-    gaps, their_errors = np.insert(t, [3, 50], [np.nan, 7.0]), np.insert(errors, [3, 50], [1.0, np.nan])
-    assert studentized_interval(gaps, their_errors, 1.1, np.sqrt(0.8), wanted["level"]) == found
-
-
-def test_replicates_that_are_missing_are_left_out() -> None:
-    t = np.random.default_rng(0).normal(size=99)
-    gaps = np.insert(t, [3, 50], np.nan)
-    for method in ("percentile", "basic", "bca"):
-        assert interval(gaps, 0.1, 0.9, method) == interval(t, 0.1, 0.9, method)
-        assert np.isnan(interval(gaps[3:4], 0.1, 0.9, method)).all()
-        assert np.isnan(interval(t, np.nan, 0.9, method)).all()
-
-
-def test_bca_with_all_replicates_on_one_side() -> None:
-    low, high = interval(np.arange(1.0, 100.0), 0.0, 0.95, "bca")
-    assert 1.0 <= low <= high <= 99.0
-
-
-def test_without_each_level_as_lme4_fits_it(model: Any, reference: dict[str, Any]) -> None:
-    boot = model.bootstrap(2, seed=0)
-    wanted = np.array([record["values"] for record in reference["without"]])
-    assert_allclose(boot._jackknife, wanted, rtol=2e-5, atol=1e-5)
-
-
 # -- cases ------------------------------------------------------------------------------------------------------
 
 
-def test_clusters_drawn_twice_are_two(model: Any, reference: dict[str, Any]) -> None:
-    found = case_model(model, cases_of(model, "Subject", reference["drawn"]))
-    assert found.criterion == pytest.approx(reference["repeated"]["criterion"], abs=1e-6)
-    assert_allclose(values_of(found), reference["repeated"]["values"], rtol=2e-5, atol=1e-5)
+def test_clusters_drawn_twice_are_two(model: Any, bootstrap_answers: dict[str, Any]) -> None:
+    found = case_model(model, cases_of(model, "Subject", bootstrap_answers["drawn"]))
+    assert found.criterion == pytest.approx(bootstrap_answers["repeated"]["criterion"], abs=1e-6)
+    assert_allclose(values_of(found), bootstrap_answers["repeated"]["values"], rtol=2e-5, atol=1e-5)
     assert found.ngroups == {"Subject": 18}
     assert len(set(found.ranef()["Subject"].index)) == 18
 
 
-def test_nested_levels_go_with_their_clusters(fit: Callable[..., Any], reference: dict[str, Any]) -> None:
+def test_nested_levels_go_with_their_clusters(fit: Callable[..., Any], bootstrap_answers: dict[str, Any]) -> None:
     m = fit("strength ~ 1 + (1|cask:batch) + (1|batch)", "Pastes")
-    wanted = reference["nested"]
+    wanted = bootstrap_answers["nested"]
     found = case_model(m, cases_of(m, "batch", wanted["drawn"]))
     assert found.ngroups == {"cask:batch": 30, "batch": 10}
     assert found.criterion == pytest.approx(wanted["fit"]["criterion"], abs=1e-6)
     assert_allclose(values_of(found), wanted["fit"]["values"], rtol=2e-5)
 
 
-def test_crossed_levels_stay_what_they_are(fit: Callable[..., Any], reference: dict[str, Any]) -> None:
+def test_crossed_levels_stay_what_they_are(fit: Callable[..., Any], bootstrap_answers: dict[str, Any]) -> None:
     m = fit("diameter ~ 1 + (1|plate) + (1|sample)", "Penicillin")
-    wanted = reference["crossed"]
+    wanted = bootstrap_answers["crossed"]
     found = case_model(m, cases_of(m, "plate", wanted["drawn"]))
     assert found.ngroups == {"plate": 24, "sample": 6}
     assert found.criterion == pytest.approx(wanted["fit"]["criterion"], abs=1e-6)
@@ -355,52 +288,6 @@ def test_progress_is_shown(model: Any, capsys: pytest.CaptureFixture[str]) -> No
     assert captured.out == "" and "50 of 60 replicates" in captured.err and captured.err.endswith("s\n")
 
 
-# -- statistics -------------------------------------------------------------------------------------------------
-
-
-def test_any_statistic(model: Any) -> None:
-    boot = model.bootstrap(40, seed=3, statistic=lambda m: [m.sigma, m.fixef["Days"], m.criterion])
-    assert boot.statistic_names == ("statistic[0]", "statistic[1]", "statistic[2]")
-    assert_array_equal(boot.statistic, np.column_stack([boot.sigma, boot.beta[:, 1], boot.criterion]))
-    plain = model.bootstrap(40, seed=3)
-    assert_allclose(boot.replicates[:, :6], plain.replicates, rtol=1e-4, atol=1e-4)
-    ends = boot.conf_int(method="bca")[["conf_low", "conf_high"]].to_numpy()
-    assert_allclose(ends[6:8], ends[[3, 5]])
-
-
-def test_names_of_statistics(model: Any) -> None:
-    boot = model.bootstrap(3, seed=1, statistic=lambda m: m.fixef)
-    assert boot.names[6:] == ("statistic.(Intercept)", "statistic.Days")
-    boot = model.bootstrap(3, seed=1, statistic=lambda m: {"ratio": m.theta[0], "other": 1})
-    assert boot.conf_int(parm=["ratio"]).index.tolist() == ["ratio"]
-    assert boot.observed.tolist() == [model.theta[0], 1.0]
-    assert model.bootstrap(3, seed=1, statistic=lambda m: m.sigma).names[6:] == ("statistic",)
-
-
-class TurnsAround:
-    """A statistic whose names come in another order each time."""
-
-    def __init__(self, *orders: dict[str, float]) -> None:
-        self.orders, self.calls = orders, 0
-
-    def __call__(self, _: Any) -> dict[str, float]:
-        self.calls += 1
-        return self.orders[(self.calls - 1) % len(self.orders)]
-
-
-def test_statistics_are_matched_by_name(model: Any) -> None:
-    boot = model.bootstrap(4, seed=1, statistic=TurnsAround({"a": 1.0, "b": 2.0}, {"b": 2.0, "a": 1.0}))
-    assert boot.statistic.tolist() == [[1.0, 2.0]] * 4
-    with pytest.raises(ArgumentError, match="has the names a, c on replicate 0, but a, b"):
-        model.bootstrap(4, seed=1, statistic=TurnsAround({"a": 1.0, "b": 2.0}, {"a": 1.0, "c": 2.0}))
-
-
-@pytest.mark.parametrize("nothing", [None, {}, []])
-def test_a_statistic_without_a_value_is_refused(nothing: Any, model: Any) -> None:
-    with pytest.raises(ArgumentError, match="returned nothing on the fitted model"):
-        model.bootstrap(4, seed=1, statistic=lambda _: nothing)
-
-
 def test_arguments_that_are_no_names(model: Any) -> None:
     with pytest.raises(ArgumentError, match="no grouping factor"):
         model.bootstrap(4, kind="cases", group=["Subject"])
@@ -410,85 +297,7 @@ def test_arguments_that_are_no_names(model: Any) -> None:
         model.bootstrap(4, seed=1).conf_int(parm=[["Days"]])
 
 
-class FailsLater:
-    """A statistic that fails on a number of fits."""
-
-    def __init__(self, good: int, result: Any) -> None:
-        self.left, self.result = good, result
-
-    def __call__(self, m: Any) -> Any:
-        self.left -= 1
-        if self.left >= 0:
-            return 1.0
-        if isinstance(self.result, Exception):
-            raise self.result
-        return self.result
-
-
-@pytest.mark.parametrize(
-    ("statistic", "message"),
-    [
-        (FailsLater(0, KeyError("Dose")), "statistic failed on the fitted model: KeyError: 'Dose'"),
-        (FailsLater(4, KeyError("Dose")), "statistic failed on replicate 3: KeyError: 'Dose'"),
-        (FailsLater(0, "text"), r"statistic must return numbers, got 'text' on the fitted model"),
-        (FailsLater(3, [1.0, 2.0]), "2 values on replicate 2, but 1 on the fitted model"),
-        (7.0, "statistic must be a function"),
-    ],
-)
-def test_statistics_that_fail(statistic: Any, message: str, model: Any) -> None:
-    with pytest.raises(ArgumentError, match=message):
-        model.bootstrap(10, seed=1, statistic=statistic)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not fork")
-def test_statistics_that_fail_in_another_process(model: Any) -> None:
-    with pytest.raises(ArgumentError, match="statistic failed on replicate 0: ZeroDivisionError"):
-        model.bootstrap(60, seed=1, statistic=lambda m: 1.0 if m is model else 1 / 0, workers=2, start_method="fork")
-
-
 # -- names and frames -------------------------------------------------------------------------------------------
-
-
-def test_names_are_lme4s(fit: Callable[..., Any], reference: dict[str, Any]) -> None:
-    for formula, wanted in reference["names"].items():
-        m = fit(formula, "sleepstudy")
-        table = m.bootstrap(3, seed=1).conf_int()
-        assert table["term"].tolist() == wanted
-        assert table.index.tolist() == reference["codes"][formula]
-
-
-def test_parameters_are_chosen_by_either_name(model: Any) -> None:
-    boot = model.bootstrap(50, seed=1)
-    assert list(boot.names) == PARAMETERS
-    assert boot.conf_int(parm=[".sig03", "Days"])["term"].tolist() == ["sd_Days|Subject", "Days"]
-    assert boot.conf_int(parm="theta_").index.tolist() == [".sig01", ".sig02", ".sig03", ".sigma"]
-    assert boot.conf_int(parm=["beta_", "Days"]).index.tolist() == ["(Intercept)", "Days"]
-    with pytest.raises(ArgumentError, match=r"no parameter 'sig1'; there are \.sig01 \(sd_\(Intercept\)\|Subject\)"):
-        boot.conf_int(parm="sig1")
-    assert variance_names(model.terms)[-1] == (".sigma", "sigma")
-
-
-def test_studentized_intervals_of_balanced_groups_are_those_of_student(fit: Callable[..., Any]) -> None:
-    """The mean of six batches: its t has five degrees of freedom, where a normal interval is a quarter shorter."""
-    m = fit("Yield ~ 1 + (1 | Batch)", "Dyestuff")
-    boot = m.bootstrap(4000, seed=1)
-    wald, found, percentile = (
-        table.loc["(Intercept)", "conf_high"] - table.loc["(Intercept)", "conf_low"]
-        for table in (m.conf_int(), boot.conf_int(method="studentized"), boot.conf_int())
-    )
-    assert_allclose(found, wald, rtol=0.06)
-    assert percentile < 0.82 * wald
-
-
-def test_studentized_intervals_are_of_fixed_effects(model: Any, fit: Callable[..., Any]) -> None:
-    boot = model.bootstrap(60, seed=1, statistic=lambda m: m.sigma)
-    assert boot.conf_int(method="studentized")["term"].tolist() == ["(Intercept)", "Days"]
-    assert boot.conf_int(method="studentized", parm="Days").shape == (1, 4)
-    for name in ("sigma", ".sig02", "statistic", "theta_"):
-        with pytest.raises(ArgumentError, match="studentized intervals are for fixed effects; refits have no standard"):
-            boot.conf_int(method="studentized", parm=name)
-    none = fit("Reaction ~ 0 + (1|Subject)", "sleepstudy").bootstrap(3, seed=1)
-    assert len(none.conf_int(method="studentized")) == 0
 
 
 @pytest.mark.parametrize("kind", ["parametric", "semiparametric", "cases"])
@@ -499,13 +308,6 @@ def test_standard_errors_of_each_replicate(kind: str, model: Any) -> None:
     alone = model.bootstrap(40, kind=kind, seed=3, statistic=lambda m: m.bse)
     assert_allclose(boot.beta_error, alone.statistic, rtol=1e-4)
     assert_array_equal(alone.beta_error, alone.statistic)
-
-
-def test_intervals_of_the_model(model: Any) -> None:
-    first = model._boot_conf_int(0.9, None)
-    assert_array_equal(first, model._boot_conf_int(0.9, None))
-    narrow = model._boot_conf_int(0.5, [".sigma"])
-    assert narrow.loc[".sigma", "conf_low"] > first.loc[".sigma", "conf_low"]
 
 
 @pytest.mark.parametrize("library", ["polars", "pyarrow"])
@@ -529,16 +331,10 @@ def test_frames_of_the_callers_library(library: str, dataset: Callable[..., pd.D
         ({"seed": "a"}, "seed must be"),
         ({"kind": "cases", "use_u": True}, "use_u"),
         ({"within": True}, "within is for kind='cases'"),
-        ({"group": "subject"}, "no grouping factor 'subject'; there are Subject"),
+        ({"group": "subject"}, "no grouping factor 'subject'; did you mean 'Subject'\\? There are Subject"),
         ({"start_method": "thread"}, "start_method must be one of"),
     ],
 )
 def test_arguments_that_cannot_be_used(arguments: dict[str, Any], message: str, model: Any) -> None:
     with pytest.raises(ArgumentError, match=message):
         model.bootstrap(**{"nsim": 3, **arguments})
-
-
-@pytest.mark.parametrize(("arguments", "message"), [({"level": 95}, "level"), ({"method": "wald"}, "method must be")])
-def test_intervals_that_there_are_not(arguments: dict[str, Any], message: str, model: Any) -> None:
-    with pytest.raises(LmmError, match=message):
-        model.bootstrap(3, seed=1).conf_int(**arguments)

@@ -14,8 +14,8 @@ from lmmsparse.influence import held
 from lmmsparse.influence.deletions import Deletions, touched_levels
 from lmmsparse.influence.held import held_estimates
 from lmmsparse.influence.inverses import Columns
-from lmmsparse.influence.left import Left
 from lmmsparse.influence.rebuild import remaining_equations
+from lmmsparse.influence.remaining import RemainingEstimates
 from tests.designs import Case, Float, cases_with_theta, generated, make_case, make_term, needs_cholmod, sparse_cores
 
 few = settings(generated, max_examples=15)
@@ -47,7 +47,7 @@ def without(case: Case, theta: Float, rows: Float) -> tuple[Float, Float, float]
     return oracle.beta, oracle.sigma2 * np.linalg.inv(oracle.information_of_beta), float(np.sqrt(oracle.sigma2))
 
 
-def found(case: Case, theta: Float, deletions: Deletions) -> Left:
+def found(case: Case, theta: Float, deletions: Deletions) -> RemainingEstimates:
     objective = case.objective()
     solution = objective.solve(objective.to_working(theta))
     return held_estimates(objective, user_estimates(objective, solution, singular=False), deletions, np.inf)
@@ -96,8 +96,8 @@ def test_sparse_cores(kind: str, drawn: tuple[Case, Float]) -> None:
 # -- the ways to take rows out ----------------------------------------------------------------------------------
 
 
-def assert_same(one: Left, other: Left) -> None:
-    for part in fields(Left):
+def assert_same(one: RemainingEstimates, other: RemainingEstimates) -> None:
+    for part in fields(RemainingEstimates):
         assert_allclose(getattr(one, part.name), getattr(other, part.name), rtol=1e-8, atol=1e-10, err_msg=part.name)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.components.bars import Variant, shiftable, shifted, simpler_bars, whole_bar, written
+from lmmsparse.components.simpler_bars import BarVariant, shiftable, shifted, simpler_bars, whole_bar, written
 from lmmsparse.errors import LmmError
 from lmmsparse.inference.fitted import Fitted
 from lmmsparse.inference.reductions import refitted_criterion
@@ -24,7 +24,7 @@ ROUNDING = 1e-6
 # Digits of the constant in I(x + c) that are tried in turn.
 DIGITS = (4, 6, 9, 12, 17)
 
-State = tuple[Variant | None, ...]
+State = tuple[BarVariant | None, ...]
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class Alternatives:
     shifted: Alternative | None
 
 
-class Search:
-    """Reductions of the singular terms of a model.
+class FormulaSearch:
+    """The search for simpler formulas: reductions of the singular terms of a model, each of them refitted.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class Search:
             one = state[t]
             assert one is not None
             # a term with a variance is better off with less of it than without all of it
-            choices: list[Variant | None] = [*simpler_bars(one)] if self.ranks[t] else [None]
+            choices: list[BarVariant | None] = [*simpler_bars(one)] if self.ranks[t] else [None]
             out += [_with(state, t, choice) for choice in choices or [None]]
         return out
 
@@ -156,7 +156,7 @@ class Search:
         return f"{formula.response} ~ {' + '.join(summands)}"
 
 
-def _with(state: State, t: int, choice: Variant | None) -> State:
+def _with(state: State, t: int, choice: BarVariant | None) -> State:
     return (*state[:t], choice, *state[t + 1 :])
 
 

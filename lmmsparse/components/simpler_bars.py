@@ -26,7 +26,7 @@ CONSTANT = ModelTerm(INTERCEPT, frozenset(), frozenset(), {}, (0,), (0,), ())
 
 
 @dataclass(frozen=True)
-class Variant:
+class BarVariant:
     """A bar with all or some of its columns.
 
     Attributes
@@ -59,28 +59,21 @@ class Variant:
         return self.term.structure.rotates
 
 
-def whole_bar(term: RandomTerm, bar: Bar, design: Design) -> Variant:
+def whole_bar(term: RandomTerm, bar: Bar, design: Design) -> BarVariant:
     """The bar of the formula."""
     try:
         parts = model_terms(design)
     except ArgumentError:
         parts = ()
-    return Variant(bar.left, term, term, parts, tuple(range(len(parts))))
+    return BarVariant(bar.left, term, term, parts, tuple(range(len(parts))))
 
 
-def written(variant: Variant, factors: Sequence[str]) -> str:
+def written(variant: BarVariant, factors: Sequence[str]) -> str:
     """``"(1 | batch:cask)"``."""
     return f"({variant.left} {'|' if variant.correlated else '||'} {':'.join(factors)})"
 
 
-def with_columns(term: RandomTerm, columns: Float, correlated: bool) -> RandomTerm:
-    """The term with other columns."""
-    k = columns.shape[1]
-    names = tuple(f"column {j + 1}" for j in range(k))
-    return replace(term, columns=columns, names=names, structure=(Unstructured if correlated else Diagonal)(k))
-
-
-def simpler_bars(variant: Variant) -> list[Variant]:
+def simpler_bars(variant: BarVariant) -> list[BarVariant]:
     """Everything that is one step simpler, but the bar left out.
 
     A term of the left side is taken away unless others contain it; ``|`` becomes ``||``; of ``(0 + f | g)`` with a
@@ -95,14 +88,14 @@ def simpler_bars(variant: Variant) -> list[Variant]:
         part = variant.parts[variant.kept[0]]
         if part.categorical and not part.numeric:
             ones = np.broadcast_to(np.ones(1), (len(variant.term.codes), 1))
-            term = with_columns(variant.term, ones, True)
-            out.append(Variant("1", term, term, (CONSTANT,), (0,)))
+            term = variant.term.with_columns(ones, Unstructured)
+            out.append(BarVariant("1", term, term, (CONSTANT,), (0,)))
     if variant.correlated and variant.size > 1:
         out.append(replace(variant, term=replace(variant.term, structure=Diagonal(variant.size))))
     return out
 
 
-def _may_go(variant: Variant, j: int) -> bool:
+def _may_go(variant: BarVariant, j: int) -> bool:
     """Whether what is left without a part is what its formula says."""
     part, others = variant.parts[j], [variant.parts[i] for i in variant.kept if i != j]
     if part.is_intercept:  # a factor would take the intercept's place
@@ -117,7 +110,7 @@ def _may_go(variant: Variant, j: int) -> bool:
     return not any(part.categorical & other.categorical or not independent for other in later)
 
 
-def _keeping(variant: Variant, kept: tuple[int, ...]) -> Variant:
+def _keeping(variant: BarVariant, kept: tuple[int, ...]) -> BarVariant:
     parts, whole = variant.parts, variant.whole
     gone = [part for i, part in enumerate(parts) if i not in kept]
     k = whole.columns.shape[1]
@@ -127,7 +120,12 @@ def _keeping(variant: Variant, kept: tuple[int, ...]) -> Variant:
     else:
         columns = np.delete(whole.columns, [j for part in gone for j in part.columns], axis=1)
     left = _sum([parts[i] for i in kept])
-    return replace(variant, left=left, term=with_columns(whole, columns, variant.correlated), kept=kept)
+    return replace(
+        variant,
+        left=left,
+        term=whole.with_columns(columns, Unstructured if variant.correlated else Diagonal),
+        kept=kept,
+    )
 
 
 def _sum(parts: Sequence[ModelTerm]) -> str:
@@ -141,7 +139,7 @@ def _factor(name: str) -> str:
     return readable(name) if name.startswith(EXPRESSION) else quoted(name)
 
 
-def shiftable(variant: Variant) -> str | None:
+def shiftable(variant: BarVariant) -> str | None:
     """The numeric variable x of a bar ``(1 + x | g)``, as it stands in an expression; None for other bars."""
     parts = [variant.parts[i] for i in variant.kept]
     if not (variant.correlated and variant.size == 2 and len(parts) == 2 and parts[0].is_intercept):
@@ -158,9 +156,9 @@ def shiftable(variant: Variant) -> str | None:
     return text[len("I(") : -1] if function == "I" else text
 
 
-def shifted(variant: Variant, x: str, constant: str) -> Variant:
+def shifted(variant: BarVariant, x: str, constant: str) -> BarVariant:
     """``(0 + I(x + c) | g)`` in the place of ``(1 + x | g)``."""
     columns = variant.term.columns[:, 1:] + float(constant) * variant.term.columns[:, :1]
-    term = with_columns(variant.term, columns, True)
+    term = variant.term.with_columns(columns, Unstructured)
     sign, size = ("-", constant[1:]) if constant.startswith("-") else ("+", constant)
-    return Variant(f"0 + I({x} {sign} {size})", term, term, (), ())
+    return BarVariant(f"0 + I({x} {sign} {size})", term, term, (), ())

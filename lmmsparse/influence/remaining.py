@@ -18,7 +18,7 @@ ESTIMABLE = 1e-6
 
 
 @dataclass(frozen=True)
-class Left:
+class RemainingEstimates:
     """Estimates without each of m sets of rows; NaN where there are none.
 
     Attributes
@@ -42,15 +42,21 @@ class Left:
     covratio: Float
 
 
-def nothing_left(count: int, p: int, n_theta: int) -> Left:
+def no_estimates(count: int, p: int, n_theta: int) -> RemainingEstimates:
     """Room for the estimates, all NaN."""
     beta, std_error, theta = (np.full((count, width), np.nan) for width in (p, p, n_theta))
     sigma, cooks, mdffits, covratio = (np.full(count, np.nan) for _ in range(4))
-    return Left(beta, std_error, sigma, theta, cooks, mdffits, covratio)
+    return RemainingEstimates(beta, std_error, sigma, theta, cooks, mdffits, covratio)
 
 
 def write_estimates(
-    out: Left, which: Index, objective: Objective, estimates: Estimates, shift: Float, information: Float, sigma2: Float
+    out: RemainingEstimates,
+    which: Index,
+    objective: Objective,
+    estimates: Estimates,
+    shift: Float,
+    information: Float,
+    sigma2: Float,
 ) -> None:
     """Put the estimates of sets of rows in their places, where all coefficients were estimated.
 
@@ -83,7 +89,7 @@ def write_estimates(
 
 
 def write_partial(
-    out: Left,
+    out: RemainingEstimates,
     place: int,
     objective: Objective,
     estimates: Estimates,
