@@ -27,6 +27,7 @@ class NewTerm:
         Level of each row, numbered among those that occur; −1 where it is missing.
     columns : (m, k) array
     n_levels : int
+        At least 1.
     """
 
     codes: Codes
@@ -71,9 +72,11 @@ def new_terms(
         levels, place = np.unique(codes[codes >= 0], return_inverse=True)
         numbered = np.full(table.n_rows, -1, dtype=np.int32)
         numbered[codes >= 0] = place
-        here = np.full((len(levels), b.shape[1]), np.nan)
-        known = levels < term.n_levels
+        # One level at least, which rows without a level can point at.
+        n_levels = max(len(levels), 1)
+        here = np.full((n_levels, b.shape[1]), np.nan)
+        known = np.flatnonzero(levels < term.n_levels)
         here[known] = b[levels[known]]
-        found.append(NewTerm(numbered, frame.spec.bar_columns(table, term.bar), len(levels)))
+        found.append(NewTerm(numbered, frame.spec.bar_columns(table, term.bar), n_levels))
         effects.append(here)
     return found, effects

@@ -177,3 +177,12 @@ def test_coverage_of_intervals() -> None:
         )
         hits += [np.mean((p["conf_low"] <= truth) & (truth <= p["conf_high"])) / 200 for p, truth in found]
     assert_allclose(hits, 0.95, atol=0.015)
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_rows_without_any_level_are_missing(model: Any, rows: int) -> None:
+    new = pd.DataFrame({"Days": [1.0] * rows, "Subject": pd.Series([None] * rows, dtype=object)})
+    assert np.isnan(model.simulate(3, seed=1, newdata=new)).all()
+    assert np.isnan(model.simulate(3, seed=1, newdata=new, use_u=True, allow_new_levels=True)).all()
+    first = pd.concat([pd.DataFrame({"Days": [1.0], "Subject": ["new"]}), new])
+    assert_array_equal(np.isnan(model.simulate(1, seed=1, newdata=first))[:, 0], [False] + [True] * rows)
