@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lmmsparse.arguments import checked_flag
 from lmmsparse.errors import ArgumentError, IdentifiabilityWarning, NestingWarning, SingularFitWarning
 from lmmsparse.inference.fitted import Fitted
 from lmmsparse.inference.likelihood_ratio import likelihood_ratio
@@ -61,7 +62,7 @@ def anova(*models: Fitted, refit: bool = True) -> Any:
 
 def compared(models: tuple[Any, ...], refit: bool) -> Any:
     """What `anova` does; its warnings point at the caller of its caller."""
-    fits = _checked(models, refit)
+    fits = _checked(models, checked_flag("anova", "refit", refit))
     fits.sort(key=_npar)
     rows: list[dict[str, Any]] = []
     for i, m in enumerate(fits):

@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 import pandas as pd
 
-from lmmsparse.arguments import checked_choice, checked_level
+from lmmsparse.arguments import checked_choice, checked_flag, checked_level
 from lmmsparse.errors import ArgumentError
 from lmmsparse.inference.coefficients import checked_ddf, fixed_tests
 from lmmsparse.inference.fitted import Fitted
@@ -94,7 +94,7 @@ class Reporting:
         >>> list(m.vcov(full=True).columns)
         ['(Intercept)', 'sd_(Intercept)|Batch', 'sigma']
         """
-        if full:
+        if checked_flag("vcov", "full", full):
             return full_covariance(self)
         names = list(self.frame.fixed_names)
         return pd.DataFrame(self.estimates.fixed_covariance.copy(), index=names, columns=names)
@@ -190,6 +190,7 @@ class Reporting:
         2   Subject                sd__Days      5.92
         3  Residual        sd__Observation     25.59
         """
+        with_limits = checked_flag("tidy", "conf_int", conf_int)
         checked_choice("tidy", "effects", effects, EFFECTS)
         checked = checked_level("tidy", level)
         method = checked_ddf(ddf, "tidy", self.is_reml or effects != "fixed")
@@ -197,7 +198,7 @@ class Reporting:
             table = fixed_table(self, method, checked)
         else:
             table = variance_table(self, checked) if effects == "ran_pars" else mode_table(self, checked)
-        if not conf_int:
+        if not with_limits:
             table = table.drop(columns=["conf_low", "conf_high"])
         return to_library(table, self.frame.library)
 
@@ -326,7 +327,7 @@ class Reporting:
         codes = [every[i] for i in selected_parameters("conf_int", parm, every, list(names.values()), parts)]
         given = {name: value for name, value in (("nsim", nsim), ("seed", seed)) if value is not None}
         if given and method != "boot":
-            raise ArgumentError(f"conf_int: {' and '.join(given)} go with method='boot', got method={method!r}")
+            raise ArgumentError(f"conf_int: only method='boot' takes {' and '.join(given)}, got method={method!r}")
         if method == "wald":
             limits = _wald_limits(self, checked_ddf(ddf, "conf_int", self.is_reml), checked, names)
         else:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lmmsparse.arguments import checked_choice, checked_count, unknown_name
+from lmmsparse.arguments import checked_choice, checked_count, checked_flag, unknown_name
 from lmmsparse.checks import check_responses
 from lmmsparse.errors import ArgumentError
 from lmmsparse.inference.boot import Bootstrap, gathered, model_clusters
@@ -120,9 +120,11 @@ class Resampling:
         checked_choice("bootstrap", "kind", kind, KINDS)
         if statistic is not None and not callable(statistic):
             raise ArgumentError(f"bootstrap: statistic must be a function of a fitted model, got {statistic!r}")
-        if kind == "cases" and use_u:
+        keep, rows_too = checked_flag("bootstrap", "use_u", use_u), checked_flag("bootstrap", "within", within)
+        shown = checked_flag("bootstrap", "progress", progress)
+        if kind == "cases" and keep:
             raise ArgumentError("bootstrap: use_u keeps random effects, which drawn cases do not have; leave it out")
-        if kind != "cases" and within:
+        if kind != "cases" and rows_too:
             raise ArgumentError("bootstrap: within is for kind='cases'")
         if self.estimates.perfect:
             raise ArgumentError("bootstrap: the model fits perfectly, so that there is nothing to draw residuals from")
@@ -133,13 +135,13 @@ class Resampling:
             (np.zeros(0), ()) if statistic is None else statistic_values(statistic, self, "the fitted model")
         )
         clusters = model_clusters(self, factor) if kind == "cases" else None
-        task = Task(self, kind, bool(use_u), statistic, names, clusters, bool(within))
+        task = Task(self, kind, keep, statistic, names, clusters, rows_too)
         plan = pieces(count, len(self.frame.y))
         work = [(*piece, stream) for piece, stream in zip(plan, rng.spawn(len(plan)), strict=True)]
         parts, began = [], time.monotonic()
         for part in in_processes(run_piece, task, work, processes, method):
             parts.append(part)
-            if progress:
+            if shown:
                 _show(sum(len(done.sigma) for done in parts), count, began)
         return gathered(task, factor, joined(parts), values, names)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmmsparse.arguments import is_whole
+from lmmsparse.arguments import checked_flag, is_whole
 from lmmsparse.errors import ArgumentError, RankDeficiencyWarning
 from lmmsparse.inference.coefficients import checked_ddf
 from lmmsparse.inference.comparison import as_ml, compared
@@ -85,7 +85,7 @@ class Testing:
         """
         ddf = checked_ddf(ddf, "contest", self.is_reml)
         rows, labels = contrast_rows(L, list(self.frame.fixed_names))
-        if joint:
+        if checked_flag("contest", "joint", joint):
             return to_library(pd.DataFrame([_f_row(self, rows, ddf)]), self.frame.library)
         estimate, error, df, statistic, p_value = single_tests(self, rows, ddf)
         columns = {"contrast": list(labels), "estimate": estimate, "std_error": error, "df": df}

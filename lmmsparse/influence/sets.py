@@ -9,6 +9,7 @@ import pandas as pd
 
 from lmmsparse.errors import ArgumentError
 from lmmsparse.frame import ModelFrame
+from lmmsparse.frame.rows import check_same_index
 from lmmsparse.influence.deletions import Deletions
 
 
@@ -19,6 +20,8 @@ def sets_of_rows(group: Any, frame: ModelFrame) -> tuple[str, pd.Index, Deletion
     ------
     ArgumentError
         It is none of these, or all rows have one label.
+    DataError
+        The labels are a Series with another index than the data.
     """
     n = len(frame.y)
     if group is None:
@@ -37,6 +40,7 @@ def sets_of_rows(group: Any, frame: ModelFrame) -> tuple[str, pd.Index, Deletion
     if len(values) not in (n, total):
         rows = f"{n} rows" if n == total else f"{n} rows, and the data {total}"
         raise ArgumentError(f"{expected}; got {len(values)} labels, but the fit has {rows}")
+    check_same_index("influence: group", group, frame.index if len(values) == n else frame.source_index)
     if len(values) != n:
         values = values[frame.rows]
     try:

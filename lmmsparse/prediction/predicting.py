@@ -109,6 +109,7 @@ class Predicting:
         1      352.0        8.0  155.9     336.2      367.8
         """
         with_error, coverage = checked_flag("predict", "se", se), checked_level("predict", level)
+        new_levels = checked_flag("predict", "allow_new_levels", allow_new_levels)
         if interval is not None and (not isinstance(interval, str) or interval not in INTERVALS):
             raise ArgumentError(f"predict: interval must be 'confidence', 'prediction' or None, got {interval!r}")
         method = checked_ddf(ddf, "predict", self.is_reml)
@@ -122,7 +123,7 @@ class Predicting:
                 self.terms,
                 table,
                 re_form,
-                allow_new_levels=allow_new_levels,
+                allow_new_levels=new_levels,
                 offset=offset,
                 weights=weights,
                 with_others=interval == "prediction",
@@ -176,12 +177,13 @@ class Predicting:
         >>> float(modes.loc["A", "(Intercept)"]), float(covariances[0, 0, 0])
         (-17.6068, 613.7039)
         """
-        if cond_var and pred_var:
+        given, predicted = checked_flag("ranef", "cond_var", cond_var), checked_flag("ranef", "pred_var", pred_var)
+        if given and predicted:
             raise ArgumentError("ranef: cond_var and pred_var are two covariance matrices; ask for one of them")
         frames = mode_frames(self.terms, self.estimates.b, self.frame.library)
-        if not (cond_var or pred_var):
+        if not (given or predicted):
             return dict(frames)
-        covariances = mode_covariances(self.terms, self.objective, self.estimates, with_fixed=pred_var)
+        covariances = mode_covariances(self.terms, self.objective, self.estimates, with_fixed=predicted)
         return {group: (frame, covariances[group]) for group, frame in frames.items()}
 
     def simulate(
@@ -236,13 +238,15 @@ class Predicting:
         (3, 2)
         """
         count = checked_count("simulate", "nsim", nsim)
-        if use_u and re_form is not None:
+        keep = checked_flag("simulate", "use_u", use_u)
+        new_levels = checked_flag("simulate", "allow_new_levels", allow_new_levels)
+        if keep and re_form is not None:
             raise ArgumentError("simulate: use_u keeps all random effects, re_form some of them; give one of the two")
         rng = generator(seed)
         frame, estimates = self.frame, self.estimates
         kept = None
-        if use_u or re_form is not None:
-            kept = kept_modes(frame, self.terms, estimates.b, None if use_u else re_form)
+        if keep or re_form is not None:
+            kept = kept_modes(frame, self.terms, estimates.b, None if keep else re_form)
         if newdata is None:
             _check_no_row_values("simulate", offset, weights)
             fixed = predict_rows(frame, self.terms, estimates.beta, estimates.b, re_form=0)
@@ -250,9 +254,8 @@ class Predicting:
             return draw_responses(*drawn, count, rng, kept)
         table = _opened(self, newdata, offset, "simulate")
         rows = new_rows(frame, self.terms, table, 0, allow_new_levels=True, offset=offset, weights=weights)
-        terms, modes = new_terms(
-            frame, self.terms, kept or kept_modes(frame, self.terms, estimates.b, 0), table, allow_new_levels
-        )
+        kept = kept or kept_modes(frame, self.terms, estimates.b, 0)
+        terms, modes = new_terms(frame, self.terms, kept, table, new_levels)
         fixed = rows.mean(estimates.beta, estimates.b)
         for term in terms:
             fixed = np.where(term.codes < 0, np.nan, fixed)

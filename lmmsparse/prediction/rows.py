@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lmmsparse.errors import ArgumentError, NewDataError
 from lmmsparse.frame import Codes, ModelFrame, Table
+from lmmsparse.frame.rows import check_same_index
 from lmmsparse.predict import Selected, random_part, selected_effects
 from lmmsparse.terms import RandomTerm
 
@@ -130,12 +131,14 @@ def new_rows(
         A column is missing, or a level is new and ``allow_new_levels`` is False.
     ArgumentError
         ``re_form``, ``offset`` or ``weights`` cannot be used.
+    DataError
+        ``offset`` or ``weights`` is a Series with another index than the new rows.
     """
     chosen, others = _split(selected_effects(re_form, terms, frame.spec), terms)
     X = frame.spec.fixed(table)
     total = frame.spec.offset(table)
     if offset is not None:
-        total = total + row_numbers(offset, "offset", table.n_rows)
+        total = total + row_numbers(offset, "offset", table)
     codes = {group: frame.spec.codes(table, group) for group in dict.fromkeys(terms[c.term].group for c in chosen)}
     if not allow_new_levels:
         for group, levels in codes.items():
@@ -152,7 +155,7 @@ def new_rows(
         total,
         tuple(rows_of(choice) for choice in chosen),
         tuple(rows_of(choice) for choice in others) if with_others else (),
-        None if weights is None else checked_weights(weights, table.n_rows),
+        None if weights is None else checked_weights(weights, table),
         False,
     )
 
@@ -168,8 +171,11 @@ def check_levels(codes: Codes, group: str) -> None:
         )
 
 
-def row_numbers(values: Any, name: str, m: int) -> Float:
+def row_numbers(values: Any, name: str, table: Table) -> Float:
     """A number for each of m new rows, (m,), from such an array or from one for all."""
+    m = table.n_rows
+    if np.shape(values) == (m,):
+        check_same_index(name, values, table.index)
     try:
         numbers = np.asarray(values, dtype=float)
     except (TypeError, ValueError) as error:
@@ -181,7 +187,7 @@ def row_numbers(values: Any, name: str, m: int) -> Float:
     return np.asarray(np.broadcast_to(numbers, (m,)))
 
 
-def checked_weights(weights: Any, m: int) -> Float:
+def checked_weights(weights: Any, table: Table) -> Float:
     """Prior weights of m new rows, (m,).
 
     Raises
@@ -189,7 +195,7 @@ def checked_weights(weights: Any, m: int) -> Float:
     ArgumentError
         Of a wrong length, or not all positive and finite.
     """
-    values = row_numbers(weights, "weights", m)
+    values = row_numbers(weights, "weights", table)
     bad = ~(np.isfinite(values) & (values > 0.0))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])

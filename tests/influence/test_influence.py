@@ -14,7 +14,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lmmsparse import lmer, load_dataset
-from lmmsparse.errors import ArgumentError, LmmWarning, RankDeficiencyWarning
+from lmmsparse.errors import ArgumentError, DataError, LmmWarning, RankDeficiencyWarning
 
 Fit = Callable[..., Any]
 
@@ -291,3 +291,16 @@ def test_a_perfect_fit_has_no_influence() -> None:
     m = quiet("y ~ x + (1 | g)", {"y": 1 + 2 * x, "x": x, "g": np.arange(12) % 3})
     with pytest.raises(ArgumentError, match="fits perfectly"):
         m.influence("g")
+
+
+def test_labels_in_another_order_than_the_data_are_refused() -> None:
+    sleep = load_dataset("sleepstudy")
+    sleep.loc[3, "Reaction"] = np.nan
+    model = lmer(DAYS, sleep)
+    labels = pd.Series(np.arange(len(sleep)) % 4, index=sleep.index)
+    expected = model.influence(labels.to_numpy()).beta
+    assert_allclose(model.influence(labels).beta, expected)
+    assert_allclose(model.influence(labels.drop(3)).beta, expected)
+    for other in (labels[::-1], labels.drop(4)):
+        with pytest.raises(DataError, match="group is a Series whose index differs"):
+            model.influence(other)

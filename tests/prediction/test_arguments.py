@@ -14,7 +14,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lmmsparse import lmer
-from lmmsparse.errors import ArgumentError, LmmError, LmmWarning, NewDataError
+from lmmsparse.errors import ArgumentError, DataError, LmmError, LmmWarning, NewDataError
 from lmmsparse.inference.kenward_roger import kr_test
 from tests.prediction.dense import Equations, rows_of_Z
 
@@ -275,3 +275,34 @@ def test_new_levels_are_refused(model: Any) -> None:
 def test_two_kinds_of_covariances_are_refused(model: Any) -> None:
     with pytest.raises(LmmError, match="ask for one of them"):
         model.ranef(cond_var=True, pred_var=True)
+
+
+@pytest.mark.parametrize("name", ["weights", "offset"])
+def test_a_series_in_another_order_than_the_new_rows_is_refused(model: Any, name: str) -> None:
+    new = pd.DataFrame({"Days": [0.0, 5.0], "Subject": ["308", "309"]}, index=[10, 11])
+    values = pd.Series([1.0, 9.0], index=[10, 11])
+    for method in (lambda **named: model.predict(new, interval="prediction", **named), model_draws(model, new)):
+        by_position = method(**{name: values.to_numpy()})
+        assert_allclose(method(**{name: values}), by_position)
+        with pytest.raises(DataError, match=f"{name} is a Series whose index differs"):
+            method(**{name: values[::-1]})
+
+
+def model_draws(model: Any, new: pd.DataFrame) -> Callable[..., Any]:
+    return lambda **named: model.simulate(2, seed=1, newdata=new, **named)
+
+
+@pytest.mark.parametrize("value", ["no", 1, None])
+def test_flags_are_true_or_false(model: Any, value: Any) -> None:
+    new = {"Days": [0.0], "Subject": ["308"]}
+    for name, method in {
+        "se": lambda **named: model.predict(new, **named),
+        "allow_new_levels": lambda **named: model.predict(new, **named),
+        "use_u": lambda **named: model.simulate(**named),
+        "cond_var": lambda **named: model.ranef(**named),
+        "pred_var": lambda **named: model.ranef(**named),
+    }.items():
+        with pytest.raises(ArgumentError, match=f"{name} must be True or False"):
+            method(**{name: value})
+    with pytest.raises(ArgumentError, match="allow_new_levels must be True or False"):
+        model.simulate(newdata=new, allow_new_levels=value)
