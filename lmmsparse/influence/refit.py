@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.checks import check_varies
+from lmmsparse.covariance import Diagonal
 from lmmsparse.errors import GroupingError, LmmError, LmmWarning
 from lmmsparse.estimates import Estimates
 from lmmsparse.fitting import controlled_fit, start_near
 from lmmsparse.frame import Levels
+from lmmsparse.frame.checks import check_term_size
 from lmmsparse.inference.fitted import Fitted
 from lmmsparse.influence.deletions import Deletions
 from lmmsparse.influence.rebuild import lost_directions
@@ -80,6 +82,8 @@ def _remaining_term(term: RandomTerm, rows: Index) -> RandomTerm:
     levels, codes = np.unique(term.codes[rows], return_inverse=True)
     if not 1 < len(levels) < len(rows):
         raise GroupingError(f"{len(levels)} levels of {term.group!r} are left in {len(rows)} rows")
+    correlated = not isinstance(term.structure, Diagonal)
+    check_term_size(f"({' + '.join(term.names)} | {term.group})", len(term.names), len(levels), correlated, len(rows))
     columns = taken_columns(term.columns, rows)
     return replace(term, codes=codes.ravel().astype(np.int32), labels=Levels(levels), columns=columns)
 

@@ -14,7 +14,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lmmsparse import lmer, load_dataset
-from lmmsparse.errors import ArgumentError, DataError, LmmWarning, RankDeficiencyWarning
+from lmmsparse.errors import ArgumentError, DataError, GroupingError, LmmWarning, RankDeficiencyWarning
 
 Fit = Callable[..., Any]
 
@@ -304,3 +304,21 @@ def test_labels_in_another_order_than_the_data_are_refused() -> None:
     for other in (labels[::-1], labels.drop(4)):
         with pytest.raises(DataError, match="group is a Series whose index differs"):
             model.influence(other)
+
+
+def test_rows_that_a_model_cannot_be_fitted_to_have_no_refit() -> None:
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"g": np.repeat(np.arange(5), 3)[:14], "x": rng.normal(size=14), "y": rng.normal(size=14)})
+    labels = np.repeat([0, 1, 2], [1, 5, 8])[rng.permutation(14)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LmmWarning)
+        without = lmer("y ~ x + (x | g)", data).influence(labels, refit=True)
+    for place, label in enumerate(without.labels):
+        rest = data[labels != label]
+        refused = len(rest) <= 2 * rest.g.nunique()
+        assert without.failed[place] == refused == bool(np.isnan(without.sigma[place]))
+        if refused:
+            with pytest.raises(GroupingError, match="number of observations"):
+                lmer("y ~ x + (x | g)", rest)
+    assert without.failed.any()
+    assert not without.failed.all()
