@@ -56,12 +56,16 @@ def selected_effects(re_form: Any, terms: Sequence[RandomTerm], spec: NewData) -
     if not text.startswith("~"):
         raise ArgumentError(f"re_form must be a one-sided formula such as '~(1|g)', got {re_form!r}")
     try:
-        bars = parse_formula(f"response {text}").bars
+        read = parse_formula(f"response {text}")
     except FormulaError as error:
         raise ArgumentError(f"re_form {re_form!r} cannot be read: {error}") from error
+    if read.fixed not in ("0", "1", "-1") or read.offsets:
+        raise ArgumentError(
+            f"re_form names random effects alone, such as '~(1|g)'; fixed effects are always there: got {re_form!r}"
+        )
     held = [spec.bar_designs[term.bar].term_columns() for term in terms]
     chosen: dict[int, set[int]] = {}
-    for bar in bars:
+    for bar in read.bars:
         for t, columns in _matching(bar, terms, held):
             if chosen.setdefault(t, set()) & columns:
                 names = ", ".join(terms[t].names[j] for j in sorted(chosen[t] & columns))

@@ -135,6 +135,8 @@ def test_a_term_that_is_named_exactly_is_the_one_taken(formula: str, sleep: pd.D
         ("~(1|Subjct)", r"no random effects \(Intercept\) for Subjct; it has Subject: \(Intercept\), Days"),
         ("~(Dys|Subject)", "no random effects .*Dys for Subject"),
         ("~(1|Subject) + (1|Subject)", "twice"),
+        ("~Days + (1|Subject)", "names random effects alone"),
+        ("~(1|Subject) + offset(Days)", "names random effects alone"),
         ("~(1|Subject) + (Days|Subject)", "twice"),
     ],
 )
