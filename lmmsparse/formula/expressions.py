@@ -17,7 +17,7 @@ from functools import lru_cache
 from lmmsparse.errors import FormulaError
 from lmmsparse.formula.scan import blank_literals
 
-CONSTANTS = {"TRUE": "True", "FALSE": "False", "NULL": "None"}
+CONSTANTS = {"TRUE": "True", "FALSE": "False", "NULL": "None", "pi": "np.pi"}
 FUNCTIONS = {"as.factor": "as_factor", "as.numeric": "as_numeric"}
 MODULES = ("np", "contr")
 
@@ -67,8 +67,8 @@ def plain_name(expression: str) -> str:
 def to_python(text: str, columns: Collection[str]) -> str:
     """Rewrite an R expression in Python's spelling.
 
-    ``^`` becomes ``**``, ``TRUE`` becomes ``True``, ``as.factor`` becomes ``as_factor``, and names of
-    columns that are no identifiers are put into back-quotes.  Text literals are left alone.
+    ``^`` becomes ``**``, ``TRUE`` becomes ``True``, ``pi`` the number unless a column is called so, ``as.factor``
+    ``as_factor``, and names of columns that are no identifiers are put into back-quotes.  Text literals are left alone.
     """
     blanked = blank_literals(text)
     written: list[str] = []

@@ -29,10 +29,15 @@ from lmmsparse.formula.tokens import tokens
         ("f(x, a.b=1)", "f(x, a.b=1)"),
         ("1e5 + 1.5e-3^2", "1e5 + 1.5e-3**2"),
         ("a.b == 2", "`a.b` == 2"),
+        ("sin(2*pi*x)", "sin(2*np.pi*x)"),
     ],
 )
 def test_to_python(text: str, python: str) -> None:
     assert to_python(text, {"a.b", "x", "class"}) == python
+
+
+def test_a_column_is_before_a_constant() -> None:
+    assert to_python("sin(2*pi*x)", {"x", "pi"}) == "sin(2*pi*x)"
 
 
 def test_quoted_names_become_identifiers_and_come_back() -> None:
