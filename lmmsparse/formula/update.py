@@ -15,6 +15,7 @@ from lmmsparse.formula.write import is_bar, is_offset
 
 # A dot that is no part of a name or of a number.
 DOT = re.compile(r"(?<![\w.])\.(?![\w.])")
+INTERCEPTS = ("0", "1")
 
 
 @dataclass(frozen=True)
@@ -130,12 +131,12 @@ def _holds(summands: Sequence[_Summand], other: _Summand) -> bool:
 
 
 def _dots_replaced(summand: _Summand, old: Sequence[_Summand]) -> list[_Summand]:
-    """The summand with the old fixed part for each dot in it, and the old random effects after it."""
+    """The summand with the old fixed part for each dot in it; the old intercept and random effects stay beside it."""
     if summand.kind != "compound" or not DOT.search(blank_literals(summand.text)):
         return [summand]
-    fixed = _written([other for other in old if other.kind != "special"])
-    text = _replaced_dots(summand.text, f"({fixed})")
-    return [_Summand(False, text, "compound", summand.start), *(other for other in old if other.kind == "special")]
+    beside = [other for other in old if other.kind == "special" or other.text in INTERCEPTS]
+    fixed = _written([other for other in old if other not in beside])
+    return [_Summand(False, _replaced_dots(summand.text, f"({fixed})"), "compound", summand.start), *beside]
 
 
 def _without(summands: list[_Summand], removed: _Summand, change: str) -> list[_Summand]:

@@ -209,7 +209,8 @@ class Predicting:
             New rows; those of the fit by default.
         re_form : None, str or 0
             Random effects to keep, the others being drawn anew: those of a one-sided formula such as ``"~(1|g)"``, or
-            none (0), as with None.  ``use_u`` keeps all.
+            none (0), as with None.  ``use_u`` keeps all.  An effect is drawn from its own normal distribution, also
+            where one that it is correlated with is kept.
         allow_new_levels : bool
             Where effects of a factor are kept, draw those of levels that the fit has not seen.  Where all are drawn,
             new levels need no leave.  Rows of one new level share its draw.

@@ -34,6 +34,16 @@ def test_a_term_that_a_product_holds_is_subtracted() -> None:
     assert updated_formula("y ~ . + (1 | g)", "~ . - x") == "y ~ . + (1 | g) - x"
 
 
+def test_an_intercept_stays_outside_of_products() -> None:
+    """Inside of parentheses 0 and 1 would be refused."""
+    for old, change, new in [
+        ("y ~ b - 1 + (1 | g)", "~ .:a", "y ~ (b):a - 1 + (1 | g)"),
+        ("y ~ 0 + b + c + (1 | g)", "~ .^2", "y ~ (b + c)^2 + 0 + (1 | g)"),
+    ]:
+        assert updated_formula(old, change) == new
+        parse_formula(new)
+
+
 def test_parentheses_that_hold_a_bar_are_opened() -> None:
     """A bar inside of a sum in parentheses is a bar like others."""
     assert updated_formula("y ~ (x + (1|g)) + z", "~ . - (1 | g) + (1 | h)") == "y ~ x + z + (1 | h)"
