@@ -11,20 +11,17 @@ from numpy.typing import NDArray
 
 from lmmsparse.blockwise import inverse_blocks
 from lmmsparse.coordinates import WorkingDesign
-from lmmsparse.crossproducts import CrossProducts
 from lmmsparse.frame import Codes
 from lmmsparse.linalg import cholesky_inverse, row_chunks, solve_lower
-from lmmsparse.pls.factor import Factor, SelectedInverse
+from lmmsparse.pls.factor import SelectedInverse
 from lmmsparse.pls.plan import Plan
 from lmmsparse.profiled import WorkingObjective
 from lmmsparse.solution import Solution
+from lmmsparse.unseen import have_blocks, unseen_products
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
 Places = slice | Index
-
-# Numbers of a vector of random effects that a solve for pairs of levels takes at a time.
-CHUNK_NUMBERS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,9 @@ class RowVariances:
             one, other = rows.factors[i], rows.factors[j]
             seen: Index | None = None
             if not rows.fitted:
-                seen, unseen = _pairs(objective, one, other)
+                both = np.flatnonzero((one.codes >= 0) & (other.codes >= 0))
+                at_hand = have_blocks(objective, (one.factor, other.factor), one.codes[both], other.codes[both])
+                seen, unseen = both[at_hand], both[~at_hand]
                 if unseen.size:
                     self._unseen.append((i, j, unseen))
                 if seen.size == 0:
@@ -125,7 +124,7 @@ class RowVariances:
                 _add_pairs(total, scaled[i], scaled[j], seen, blocks, inverse)
             for i, j, unseen in self._unseen:
                 left, right = ((factors[k].factor, factors[k].codes[unseen], scaled[k][unseen]) for k in (i, j))
-                total[unseen] += 2.0 * _solved_products(solution.factor, left, right)
+                total[unseen] += 2.0 * unseen_products(solution.factor, inverse, left, right)
         if self._rows.X.shape[1]:
             self._add_fixed(total, scaled, U, solution.fixed_factor)
         return np.asarray(np.maximum(total, 0.0))  # a variance that is zero may round to less
@@ -143,30 +142,6 @@ class RowVariances:
             total[rows] += (half**2).sum(axis=0)
 
 
-def _pairs(objective: WorkingObjective, one: FactorRows, other: FactorRows) -> tuple[Index, Index]:
-    """Rows with levels of both factors: those whose block of M⁻¹ is at hand, and those for which it is not."""
-    rows = np.flatnonzero((one.codes >= 0) & (other.codes >= 0))
-    core = objective.plan.core
-    if core.kind == "dense" and one.factor in core.blocks and other.factor in core.blocks:
-        return rows, rows[:0]
-    together = _occur_together(objective.products, (one.factor, other.factor), one.codes[rows], other.codes[rows])
-    return rows[together], rows[~together]
-
-
-def _occur_together(
-    products: CrossProducts, factors: tuple[int, int], first: Codes, second: Codes
-) -> NDArray[np.bool_]:
-    """Whether the fit has seen pairs of levels of two factors."""
-    g, h = factors
-    if g > h:
-        return _occur_together(products, (h, g), second, first)
-    link, width = products.coupling[g, h], len(products.diagonal[h])
-    keys = link.first.astype(np.int64) * width + link.second
-    wanted = first.astype(np.int64) * width + second
-    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.asarray(keys[place] == wanted)
-
-
 def _add_own(total: Float, z: Float, diagonal: Float, codes: Codes, known: Index | None) -> None:
     """Add z̃_gᵀ (M⁻¹)_ℓℓ z̃_g to some rows or all, in place."""
     for rows in row_chunks(len(total) if known is None else len(known), z.shape[1] ** 2):
@@ -181,36 +156,6 @@ def _add_pairs(
     for rows in row_chunks(len(total) if seen is None else len(seen), left.shape[1] * right.shape[1]):
         here: Places = rows if seen is None else seen[rows]
         total[here] += 2.0 * np.einsum("ia,iab,ib->i", left[here], blocks(inverse, rows), right[here], optimize=True)
-
-
-def _solved_products(factor: Factor, left: tuple[int, Codes, Float], right: tuple[int, Codes, Float]) -> Float:
-    """z̃_gᵀ (M⁻¹)_ℓm z̃_h for levels that need not occur together, (m,): whole columns of M⁻¹, some at a time.
-
-    Parameters
-    ----------
-    factor : Factor
-    left, right : tuples of factor, (m,) codes and (m, K) rows z̃
-    """
-    if len(np.unique(left[1])) > len(np.unique(right[1])):
-        left, right = right, left
-    (g, codes, z), (h, others, z_other) = left, right
-    shapes = factor.plan.shapes
-    K, K_other = shapes[g][1], shapes[h][1]
-    levels, place = np.unique(codes, return_inverse=True)
-    order = np.argsort(place, kind="stable")
-    edges = np.searchsorted(place[order], np.arange(len(levels) + 1))
-    out = np.empty(len(codes))
-    width = max(1, CHUNK_NUMBERS // (K * factor.plan.q))
-    for first in range(0, len(levels), width):
-        chosen = levels[first : first + width]
-        units = [np.zeros((q_l, K_l, len(chosen) * K)) for q_l, K_l in shapes]
-        for a in range(K):
-            units[g][chosen, a, np.arange(len(chosen)) * K + a] = 1.0
-        columns = factor.backward(factor.forward(units))[h].reshape(-1, K_other, len(chosen), K)
-        rows = order[edges[first] : edges[first + len(chosen)]]
-        blocks = columns[others[rows], :, place[rows] - first]
-        out[rows] = np.einsum("ib,iba,ia->i", z_other[rows], blocks, z[rows], optimize=True)
-    return out
 
 
 class CoupledBlocks:

@@ -1,4 +1,4 @@
-"""Small dense algebra through one BLAS, SciPy's.
+"""Small dense algebra through one BLAS, SciPy's, and how long arrays are cut.
 
 NumPy and SciPy each bring an OpenBLAS with its own threads; alternating between them in a hot loop makes their spinning
 threads fight for the cores.  ``dtrsm`` stands for LAPACK's ``dtrtrs``, which wakes all threads whatever the size.
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.linalg.blas import dgemm, dtrsm
 
 Float = NDArray[np.float64]
+Index = NDArray[np.intp]
 
 # Numbers, and rows at least, that a pass over all rows copies at a time where it needs copies: they stay in the cache.
 CHUNK = 1 << 16
@@ -24,6 +25,13 @@ def row_chunks(n: int, width: int) -> Iterator[slice]:
     size = max(CHUNK_ROWS, CHUNK // max(1, width))
     for start in range(0, n, size):
         yield slice(start, min(start + size, n))
+
+
+def ranges(starts: Index, sizes: Index) -> Index:
+    """All numbers of several ranges, one after the other: ``sizes[i]`` of them from ``starts[i]`` on."""
+    ends = np.cumsum(sizes)
+    shift = np.repeat(starts - (ends - sizes), sizes)
+    return np.arange(len(shift)) + shift
 
 
 def solve_lower(L: Float, right: Float) -> Float:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.coordinates import WorkingBlock
+from lmmsparse.linalg import ranges
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -46,13 +47,6 @@ class Deletions:
     def rows(self, which: Index) -> Index:
         """Rows of some sets, set after set."""
         return self.order[ranges(self.starts[which], self.sizes[which])]
-
-
-def ranges(starts: Index, sizes: Index) -> Index:
-    """All numbers of several ranges, one after the other: ``sizes[i]`` of them from ``starts[i]`` on."""
-    ends = np.cumsum(sizes)
-    shift = np.repeat(starts - (ends - sizes), sizes)
-    return np.arange(len(shift)) + shift
 
 
 @dataclass(frozen=True)

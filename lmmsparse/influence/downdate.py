@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.coordinates import WorkingDesign
-from lmmsparse.influence.deletions import Deletions, Touched, ranges
+from lmmsparse.influence.deletions import Deletions, Touched
 from lmmsparse.influence.inverses import Blocks
 from lmmsparse.kernels.sums import level_products
+from lmmsparse.linalg import ranges
 from lmmsparse.solution import Solution
 
 Float = NDArray[np.float64]

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.estimates import Estimates
-from lmmsparse.influence.deletions import Deletions, Touched, ranges, touched_levels
+from lmmsparse.influence.deletions import Deletions, Touched, touched_levels
 from lmmsparse.influence.downdate import Equations, left_out, normal_equations
 from lmmsparse.influence.inverses import Blocks, Columns, core_blocks, selected_blocks
 from lmmsparse.influence.rebuild import lost_directions, remaining_equations
 from lmmsparse.influence.remaining import RemainingEstimates, no_estimates, write_estimates, write_partial
+from lmmsparse.linalg import ranges
 from lmmsparse.objective import Objective
 from lmmsparse.pls.factor import SelectedInverse
 from lmmsparse.pls.plan import Plan

@@ -102,10 +102,10 @@ def test_new_rows_with_pairs_of_levels_that_the_fit_has_not_seen(
 
 
 @pytest.mark.parametrize("name", ["crossed", "slopes", "weighted"])
-def test_pairs_are_solved_for_in_pieces(
+def test_pairs_are_found_in_pieces(
     name: str, data: pd.DataFrame, new: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lmmsparse.leverage.CHUNK_NUMBERS", 70)
+    monkeypatch.setattr("lmmsparse.unseen.CHUNK_NUMBERS", 70)
     test_new_rows_with_pairs_of_levels_that_the_fit_has_not_seen(name, data, new, None)
 
 
