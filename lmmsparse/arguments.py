@@ -31,7 +31,8 @@ def checked_count(where: str, name: str, value: Any) -> int:
 def checked_level(where: str, level: Any) -> float:
     """The coverage of an interval, between 0 and 1."""
     if isinstance(level, bool) or not isinstance(level, (int, float, np.number)) or not 0.0 < float(level) < 1.0:
-        raise ArgumentError(f"{where}: level must be a number between 0 and 1, such as 0.95, got {level!r}")
+        advice = "; parm= takes names of parameters" if where == "conf_int" and isinstance(level, str) else ""
+        raise ArgumentError(f"{where}: level must be a number between 0 and 1, such as 0.95, got {level!r}{advice}")
     return float(level)
 
 
@@ -43,10 +44,11 @@ def checked_choice(where: str, name: str, value: Any, choices: Sequence[str]) ->
 
 
 def near_miss(name: str, known: Iterable[object]) -> str | None:
-    """The known name that is the same but for case, else the one most like it; None when none is like it."""
+    """The known name that is the same but for case, else the only one that begins so, else the one most like it."""
     names = [str(one) for one in known]
     same_but_for_case = [one for one in names if one.lower() == name.lower()]
-    close = same_but_for_case or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    longer = [one for one in names if len(name) > 2 and one.lower().startswith(name.lower())]
+    close = same_but_for_case or (longer if len(longer) == 1 else difflib.get_close_matches(name, names, n=1))
     return close[0] if close else None
 
 

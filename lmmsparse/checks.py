@@ -20,7 +20,14 @@ def check_response(y: Any, frame: ModelFrame) -> Float:
     if shape == (n, 1):
         y = y[:, 0] if isinstance(y, np.ma.MaskedArray) else np.asarray(y)[:, 0]
     elif shape != (n,):
-        raise ArgumentError(f"the new response has shape {shape}, but the fit has {n} rows")
+        advice = ""
+        if len(shape) == 1 and shape[0] > n:
+            advice = (
+                "; give it without those that the fit left out (m.frame.index has the labels of those that it kept)"
+            )
+        elif len(shape) == 2 and shape[0] == n:
+            advice = "; refit_many takes one response a column"
+        raise ArgumentError(f"the new response has shape {shape}, but the fit has {n} rows{advice}")
     values = _numbers(y, "the new response")
     bad = ~np.isfinite(values)
     if bad.any():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,8 +89,8 @@ class OptInfo:
     predicted_decrease: float
     boundary: dict[str, float]
     flat: tuple[str, ...]
-    history: tuple[Evaluation, ...]
-    plan: Plan
+    history: tuple[Evaluation, ...] = field(repr=False)
+    plan: Plan = field(repr=False)
     preliminary: int = 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from lmmsparse.estimates import Estimates
 from lmmsparse.extract import Parts, extract
 from lmmsparse.fitting import OptInfo, controlled_fit, start_near
 from lmmsparse.frame import ModelFrame
+from lmmsparse.hints import hint
 from lmmsparse.inference.coefficients import checked_ddf
 from lmmsparse.inference.profiling import Profiling
 from lmmsparse.inference.reporting import Reporting
@@ -249,6 +250,15 @@ class LinearMixedModel(Testing, Reporting, Profiling, Resampling, Explaining, Pr
         """
         method = checked_ddf(ddf, "summary", self.is_reml)
         return summarize(self, self.call, notes(self.frame, self.optinfo), method)
+
+    if not TYPE_CHECKING:  # a checker is to know what there is
+
+        def __getattr__(self, name: str) -> Any:
+            """Of an unknown attribute: say where a name of lme4's or statsmodels' is here."""
+            advice = hint(name)
+            if advice is None:
+                return object.__getattribute__(self, name)  # the usual error, or that of a property
+            raise AttributeError(f"a fitted model has no {name!r}; {advice}")
 
     def __str__(self) -> str:
         return self.summary(ddf=None).brief()

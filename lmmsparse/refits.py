@@ -26,9 +26,9 @@ Index = NDArray[np.intp]
 CHUNK_NUMBERS = 4_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Refits:
-    """Estimates of one model for m responses, from `LinearMixedModel.refit_many`.
+    """Estimates of one model for m responses, from `LinearMixedModel.refit_many`: arrays with one row a response.
 
     Attributes
     ----------
@@ -56,6 +56,10 @@ class Refits:
 
     def __len__(self) -> int:
         return len(self.sigma)
+
+    def __repr__(self) -> str:
+        bad = f"{(~self.converged).sum()} not converged, {self.singular.sum()} singular"
+        return f"<Refits of {len(self)} responses, {bad}: {', '.join(self.__dataclass_fields__)}>"
 
 
 def refit_responses(objective: Objective, responses: Float, start: Float, control: Control) -> Refits:

@@ -285,6 +285,5 @@ def _too_many_lines(count: int) -> list[str]:
     return [
         "",
         f"Correlation matrix not shown by default, as p = {count} > {MOST_CORRELATED}.",
-        "Use print(object, correlation=TRUE)  or",
-        "    vcov(object)        if you need it",
+        "Use m.vcov() if you need it.",
     ]

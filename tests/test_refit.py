@@ -174,7 +174,8 @@ def test_a_refit_by_ml_needs_its_offset_again_for_new_data(sleep: pd.DataFrame) 
     ("response", "message"),
     [
         (np.arange(N - 1.0), r"shape \(179,\), but the fit has 180 rows"),
-        (np.ones((N, 2)), r"shape \(180, 2\)"),
+        (np.arange(N + 1.0), r"shape \(181,\), but the fit has 180 rows; give it without those that"),
+        (np.ones((N, 2)), r"shape \(180, 2\).*; refit_many takes"),
         (3.0, "shape"),
         (None, "shape"),
         (first(np.nan, 250.0), "missing or infinite in 1 rows, first in row 2"),

@@ -282,9 +282,11 @@ def summary_of(name: str, **changes: Any) -> Summary:
 
 
 def text_of(name: str) -> str:
-    """R's text without what is not said here: the line on the optimizer, and blank lines at the end."""
+    """R's text without the line on the optimizer and blank lines at the end, and with Python in place of R's calls."""
     lines = (TEXTS / f"{name}.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
-    return "\n".join(line for line in lines if not line.startswith("optimizer ("))
+    text = "\n".join(line for line in lines if not line.startswith("optimizer ("))
+    in_r = "Use print(object, correlation=TRUE)  or\n    vcov(object)        if you need it"
+    return text.replace(in_r, "Use m.vcov() if you need it.")
 
 
 @pytest.mark.parametrize("name", NUMBERS)

@@ -91,7 +91,7 @@ class Explaining:
         >>> from lmmsparse import lmer, load_dataset
         >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
         >>> print(m.r2())
-        R squared: marginal 0.2786, conditional 0.7992
+        R squared: marginal 0.2787, conditional 0.7992
         Variance:
           fixed     908.953
           Subject   1698.07

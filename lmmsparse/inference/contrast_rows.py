@@ -20,7 +20,7 @@ def contrast_rows(L: Any, names: Sequence[str]) -> tuple[Float, tuple[str, ...]]
 
     Parameters
     ----------
-    L : array, dict, sequence of dicts, Series or frame
+    L : array, dict, sequence of dicts, dict of dicts or Series, Series or frame
         See `Testing.contest`.
     names : sequence of p str
         Names of the coefficients.
@@ -30,6 +30,7 @@ def contrast_rows(L: Any, names: Sequence[str]) -> tuple[Float, tuple[str, ...]]
     ArgumentError
         Wrong shape, unknown name, or values that are no numbers.
     """
+    L, given = _own_labels(L)
     rows = _from_names(L, names)
     if rows is None:
         rows = _numbers(L)
@@ -45,7 +46,19 @@ def contrast_rows(L: Any, names: Sequence[str]) -> tuple[Float, tuple[str, ...]]
     empty = ~rows.any(axis=1)
     if empty.any():
         raise ArgumentError(f"contest: row {int(empty.argmax())} of L is zero, which tests nothing")
-    return rows, tuple(_label(row, names) for row in rows)
+    return rows, tuple(given or (_label(row, names) for row in rows))
+
+
+def _own_labels(L: Any) -> tuple[Any, tuple[str, ...]]:
+    """The rows without the names that a dict of rows or the index of a frame gives them, and these names, if any."""
+    if isinstance(L, Mapping) and L and all(isinstance(row, (Mapping, pd.Series)) for row in L.values()):
+        return [dict(row) for row in L.values()], tuple(str(name) for name in L)
+    if isinstance(L, pd.DataFrame):
+        if L.index.nlevels > 1:
+            return L, tuple(", ".join(str(part) for part in label) for label in L.index)
+        if L.index.name is not None or all(isinstance(label, str) for label in L.index):
+            return L, tuple(str(label) for label in L.index)
+    return L, ()
 
 
 def _from_names(L: Any, names: Sequence[str]) -> Float | None:
@@ -74,7 +87,7 @@ def _from_names(L: Any, names: Sequence[str]) -> Float | None:
             if number.ndim:
                 raise ArgumentError(
                     f"contest: the factor of {name!r} has shape {number.shape}, but must be one number; "
-                    "give several rows as a list of dicts"
+                    "give several rows as a list of dicts, or as a dict of them with their names"
                 )
             rows[i, list(names).index(name)] = number
     return rows
@@ -84,7 +97,9 @@ def _numbers(values: Any) -> Float:
     try:
         return np.array(values, dtype=float)
     except (TypeError, ValueError) as error:
-        raise ArgumentError(f"contest: L must hold numbers, got {values!r}") from error
+        raise ArgumentError(
+            f"contest: L must hold numbers, or name the coefficients, such as {{'x': 1, 'z': -1}}; got {values!r}"
+        ) from error
 
 
 def _label(row: Float, names: Sequence[str]) -> str:

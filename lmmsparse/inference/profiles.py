@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -52,14 +52,14 @@ class ProfileCurve:
     name: str
     lme4_name: str
     estimate: float
-    values: Float
-    zeta: Float
-    others: Float
+    values: Float = field(repr=False)
+    zeta: Float = field(repr=False)
+    others: Float = field(repr=False)
     complete: tuple[bool, bool]
     evaluations: int
-    parameter: Parameter
-    coordinate: Float
-    slope: Float
+    parameter: Parameter = field(repr=False)
+    coordinate: Float = field(repr=False)
+    slope: Float = field(repr=False)
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Likelihood-ratio confidence interval.

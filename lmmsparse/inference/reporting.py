@@ -292,7 +292,7 @@ class Reporting:
             Names of the parameters, lme4's (``".sig01"``) or readable ones (``"sd_Days|Subject"``); ``"theta_"`` for
             all variance parameters, ``"beta_"`` for all fixed effects.
         ddf : {"satterthwaite", "kenward-roger", None}
-            Degrees of freedom of Wald intervals; None for normal quantiles, as lme4 has them.
+            Degrees of freedom of Wald intervals, for no others; None for normal quantiles, as lme4 has them.
         nsim : int, optional
             Replicates of the bootstrap, 1,000 by default.
         seed : int or numpy.random.Generator, optional
@@ -328,6 +328,8 @@ class Reporting:
         given = {name: value for name, value in (("nsim", nsim), ("seed", seed)) if value is not None}
         if given and method != "boot":
             raise ArgumentError(f"conf_int: only method='boot' takes {' and '.join(given)}, got method={method!r}")
+        if method != "wald" and ddf != "satterthwaite":
+            raise ArgumentError(f"conf_int: only method='wald' takes ddf, got method={method!r}; leave it out")
         if method == "wald":
             limits = _wald_limits(self, checked_ddf(ddf, "conf_int", self.is_reml), checked, names)
         else:

@@ -96,8 +96,8 @@ class Resampling:
         within : bool
             For cases: draw the rows of each cluster with replacement too.
         start_method : {"fork", "forkserver", "spawn"}, optional
-            How processes begin; all but ``"fork"``, the default on Linux, need ``if __name__ == "__main__":`` in a
-            script, and a statistic at the top of a module.
+            How processes begin: ``"fork"`` on Linux unless polars is imported, else ``"spawn"``.  All but ``"fork"``
+            need ``if __name__ == "__main__":`` in a script, and a statistic at the top of a module.
 
         Returns
         -------

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmmsparse.arguments import checked_flag, is_whole
+from lmmsparse.arguments import checked_flag, checked_level, is_whole
 from lmmsparse.errors import ArgumentError, RankDeficiencyWarning
 from lmmsparse.inference.coefficients import checked_ddf
 from lmmsparse.inference.comparison import as_ml, compared
@@ -25,6 +25,7 @@ from lmmsparse.inference.hypotheses import (
     marginal_contrasts,
     sequential_contrasts,
 )
+from lmmsparse.inference.intervals import t_intervals
 from lmmsparse.inference.likelihood_ratio import likelihood_ratio
 from lmmsparse.inference.model_terms import ModelTerm, model_terms
 from lmmsparse.inference.reductions import (
@@ -42,37 +43,44 @@ from lmmsparse.simulate import generator
 
 Float = NDArray[np.float64]
 
-TYPES = (1, 2, 3)
+TYPES: dict[Any, int] = {1: 1, 2: 2, 3: 3, "I": 1, "II": 2, "III": 3}
 F_COLUMNS = ["sum_sq", "mean_sq", "NumDF", "DenDF", "F", "p_value"]
 
 
 class Testing:
     """Methods of a fitted model: tests of fixed and random effects."""
 
-    def contest(self: Fitted, L: Any, ddf: str | None = "satterthwaite", joint: bool = True) -> Any:
-        """Test linear hypotheses Lβ = 0.
+    def contest(
+        self: Fitted, L: Any, ddf: str | None = "satterthwaite", joint: bool = True, *, level: float = 0.95
+    ) -> Any:
+        """Test linear hypotheses Lβ = 0, or estimate linear combinations Lβ such as marginal means.
 
         Parameters
         ----------
-        L : array, dict, list of dicts or DataFrame
+        L : array, dict, list or dict of dicts, or DataFrame
             One row a contrast, one column a coefficient: (p,) or (m, p) numbers.  Or the coefficients by name, those
             left out being zero: ``{"recipe[T.B]": 1, "recipe[T.C]": -1}``, and a list of such dicts for several rows.
+            A dict of dicts or Series, or the index of a DataFrame, gives names to the rows.
         ddf : {"satterthwaite", "kenward-roger"} or None
             How the degrees of freedom of the denominator are found.  None refers F to χ²/df and t to the normal
             distribution.  Kenward and Roger's method needs a REML fit.
         joint : bool
-            One F test of all rows at once, or a t test of every row.
+            One F test of all rows at once, or the estimate, interval and t test of every row.  p-values and intervals
+            are of each row alone: no correction for many.
+        level : float
+            Of the intervals of single rows.
 
         Returns
         -------
         frame
             ``sum_sq, mean_sq, NumDF, DenDF, F, p_value`` for an F test (mean_sq is σ̂² F, Kenward and Roger's before
-            its scaling), and ``contrast, estimate, std_error, df, statistic, p_value`` for t tests.
+            its scaling), and ``contrast, estimate, std_error, df, statistic, p_value, conf_low, conf_high`` for
+            single rows.
 
         Raises
         ------
         ArgumentError
-            L has a wrong shape, names an unknown coefficient or has a row of zeros.
+            L has a wrong shape, names an unknown coefficient or has a row of zeros; or another argument is wrong.
 
         Examples
         --------
@@ -82,24 +90,33 @@ class Testing:
         [1.0, 17.0, 45.853]
         >>> m.contest([0, 1], joint=False)[["contrast", "estimate", "std_error"]].round(3).to_numpy().tolist()[0]
         ['Days', 10.467, 1.546]
+        >>> means = {"day 0": {"(Intercept)": 1}, "day 5": {"(Intercept)": 1, "Days": 5}}
+        >>> m.contest(means, joint=False)[["contrast", "estimate", "conf_low", "conf_high"]].round(1)
+          contrast  estimate  conf_low  conf_high
+        0    day 0     251.4     237.0      265.8
+        1    day 5     303.7     283.5      324.0
         """
-        ddf = checked_ddf(ddf, "contest", self.is_reml)
+        ddf, level = checked_ddf(ddf, "contest", self.is_reml), checked_level("contest", level)
         rows, labels = contrast_rows(L, list(self.frame.fixed_names))
         if checked_flag("contest", "joint", joint):
             return to_library(pd.DataFrame([_f_row(self, rows, ddf)]), self.frame.library)
         estimate, error, df, statistic, p_value = single_tests(self, rows, ddf)
         columns = {"contrast": list(labels), "estimate": estimate, "std_error": error, "df": df}
+        interval = t_intervals(estimate, error, np.full(len(df), np.inf) if ddf is None else df, level)
         columns |= {"statistic": statistic, "p_value": p_value}
+        columns |= {"conf_low": interval[:, 0], "conf_high": interval[:, 1]}
         return to_library(pd.DataFrame(columns), self.frame.library)
 
-    def anova(self: Fitted, *models: Any, type: int = 3, ddf: str | None = "satterthwaite", refit: bool = True) -> Any:
+    def anova(
+        self: Fitted, *models: Any, type: int | str = 3, ddf: str | None = "satterthwaite", refit: bool = True
+    ) -> Any:
         """F tests of the terms of the fixed part; with other models, likelihood-ratio tests between them.
 
         Parameters
         ----------
         *models : LinearMixedModel
-            Other fits to the same rows; see `lmmsparse.inference.anova`.
-        type : {1, 2, 3}
+            Other fits to the same rows; see `lmmsparse.anova`.
+        type : {1, 2, 3}, or as lmerTest has them {"I", "II", "III"}
             1: each term after those before it.  2: each term after all that do not contain it.  3: effects averaged
             with equal weights over the levels of the factors of the terms that contain it, whatever the coding.
             A term contains another one when it has the same numeric variables and further factors.  Where combinations
@@ -113,7 +130,7 @@ class Testing:
         -------
         frame
             One row a term: ``term, sum_sq, mean_sq, NumDF, DenDF, F, p_value``; or the table of
-            `lmmsparse.inference.anova`.
+            `lmmsparse.anova`.
 
         Raises
         ------
@@ -133,14 +150,14 @@ class Testing:
         ['temperature', 5, 210.0, 20.52]
         """
         if models:
-            if type != 3 or ddf != "satterthwaite":
+            if type not in (3, "III") or ddf != "satterthwaite":
                 raise ArgumentError("anova: type and ddf belong to the tests of one model; leave them out with others")
             return compared((self, *models), refit)
-        if not is_whole(type) or type not in TYPES:
+        if not (is_whole(type) or isinstance(type, str)) or type not in TYPES:
             raise ArgumentError(f"anova: type must be 1, 2 or 3, got {type!r}")
         ddf = checked_ddf(ddf, "anova", self.is_reml)
         terms = model_terms(self.frame.spec.fixed_design)
-        contrasts = _contrasts(self, terms, type)
+        contrasts = _contrasts(self, terms, TYPES[type])
         tested = [(t, L) for t, L in zip(terms, contrasts, strict=True) if len(L) and not t.is_intercept]
         rows = [{"term": term.label, **_f_row(self, L, ddf)} for term, L in tested]
         return to_library(pd.DataFrame(rows, columns=["term", *F_COLUMNS]), self.frame.library)

@@ -75,7 +75,7 @@ def test_contrasts_by_name(fit):
         (np.zeros((0, 2)), "shape"),
         ([[0.0, 0.0]], "zero"),
         ([0.0, np.nan], "finite"),
-        ("Days", "numbers"),
+        ("Days", "numbers.*name the coefficients"),
         (["a", "b"], "numbers"),
         ({"Dayz": 1}, "no coefficient 'Dayz'.*Days"),
         ({}, "empty"),
@@ -87,3 +87,35 @@ def test_contrasts_by_name(fit):
 def test_bad_contrasts_are_refused(fit, L, message):
     with pytest.raises(ArgumentError, match=message):
         fit(SLEEP, "sleepstudy").contest(L)
+
+
+def test_rows_have_the_names_that_are_given(fit):
+    m = fit(SLEEP, "sleepstudy")
+    rows = {"start": {"(Intercept)": 1}, "end": {"(Intercept)": 1, "Days": 9}}
+    want = m.contest(list(rows.values()), joint=False)
+    frame = pd.DataFrame(rows).T.fillna(0.0)
+    for named in (rows, frame, {name: row for name, row in frame.iterrows()}):
+        table = m.contest(named, joint=False)
+        assert table["contrast"].to_list() == ["start", "end"]
+        pd.testing.assert_frame_equal(table.drop(columns="contrast"), want.drop(columns="contrast"))
+
+
+def test_rows_have_the_names_of_groups(fit):
+    m = fit(SLEEP, "sleepstudy")
+    X = pd.DataFrame([[1.0, 0.0], [1.0, 9.0]], columns=["(Intercept)", "Days"])
+    for index, want in [
+        (pd.Index([0, 9], name="day"), ["0", "9"]),
+        (pd.MultiIndex.from_tuples([("a", 0), ("a", 9)]), ["a, 0", "a, 9"]),
+        (pd.Index([3, 5]), ["(Intercept)", "(Intercept) + 9 Days"]),  # labels of rows, not names
+    ]:
+        assert m.contest(X.set_axis(index), joint=False)["contrast"].to_list() == want
+
+
+@pytest.mark.parametrize("ddf", ["satterthwaite", "kenward-roger", None])
+def test_intervals_of_coefficients_are_those_of_tidy(fit, ddf):
+    m = fit(SLEEP, "sleepstudy")
+    columns = ["estimate", "conf_low", "conf_high"]
+    got = m.contest(np.eye(2), ddf=ddf, joint=False, level=0.9)[columns]
+    pd.testing.assert_frame_equal(got, m.tidy(ddf=ddf, level=0.9)[columns])
+    with pytest.raises(ArgumentError, match="contest: level"):
+        m.contest(np.eye(2), level=90)

@@ -365,6 +365,7 @@ def test_bootstrap_intervals_have_their_replicates_and_seed(model: Any) -> None:
         (lambda m: m.conf_int(method="exact"), "method must be one of wald, profile, boot, got 'exact'"),
         (lambda m: m.conf_int(level=95), "level must be a number between 0 and 1, such as 0.95, got 95"),
         (lambda m: m.conf_int(ddf="kr"), "conf_int: ddf must be 'satterthwaite', 'kenward-roger' or None, got 'kr'"),
+        (lambda m: m.conf_int(method="boot", ddf=None), "conf_int: only method='wald' takes ddf, got method='boot'"),
         (lambda m: m.conf_int(nsim=100), "conf_int: only method='boot' takes nsim, got method='wald'"),
         (
             lambda m: m.conf_int(method="profile", nsim=9, seed=0),

@@ -41,6 +41,12 @@ def test_anova_by_terms(fit, case, type_):
         assert_table(m.anova(type=type_, ddf="kenward-roger"), case["kr"][str(type_)])
 
 
+def test_types_may_be_written_as_in_r(fit):
+    m = fit("angle ~ recipe * temp + (1 | recipe:replicate)", "cake")
+    for number, roman in enumerate(("I", "II", "III"), 1):
+        pd.testing.assert_frame_equal(m.anova(type=roman), m.anova(type=number))
+
+
 def test_type_3_without_an_intercept_is_that_with_one(fit):
     tables = [fit(f"angle ~ {one} + recipe + temperature + (1 | replicate)", "cake").anova() for one in "01"]
     pd.testing.assert_frame_equal(tables[0], tables[1], rtol=1e-6)
@@ -110,7 +116,7 @@ def test_types_1_and_3_of_a_rank_deficient_model(fit):
         np.testing.assert_allclose(table["F"], full["F"], rtol=1e-6)
 
 
-@pytest.mark.parametrize("bad", [{"type": 4}, {"type": "3"}, {"type": True}, {"ddf": "kr"}])
+@pytest.mark.parametrize("bad", [{"type": 4}, {"type": "IV"}, {"type": True}, {"ddf": "kr"}])
 def test_anova_refuses_unknown_arguments(fit, bad):
     with pytest.raises(ArgumentError, match=r"type must be|ddf must be"):
         fit(SLEEP, "sleepstudy").anova(**bad)
