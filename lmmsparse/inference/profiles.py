@@ -139,15 +139,15 @@ class Profile:
         Returns
         -------
         pandas.DataFrame
-            Columns ``lower`` and ``upper``, one row a parameter.
+            Columns ``conf_low`` and ``conf_high``, one row a parameter.
 
         Examples
         --------
         >>> from lmmsparse import lmer, load_dataset
         >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
         >>> print(m.profile("Days").conf_int(0.9).round(3))
-              lower   upper
-        Days  7.901  13.034
+              conf_low  conf_high
+        Days     7.901     13.034
         """
         if interval_quantile(checked_level("conf_int", level)) > interval_quantile(self.level) + 1e-9:
             raise ArgumentError(
@@ -157,7 +157,7 @@ class Profile:
         curves = [self.curves[i] for i in chosen(parameters, parm, "conf_int")]
         index = [curve.lme4_name if lme4_names else curve.name for curve in curves]
         rows = np.array([curve.interval(level) for curve in curves]).reshape(len(curves), 2)
-        return pd.DataFrame(rows, index=index, columns=["lower", "upper"])
+        return pd.DataFrame(rows, index=index, columns=["conf_low", "conf_high"])
 
     def to_frame(self) -> Any:
         """All curves below each other.

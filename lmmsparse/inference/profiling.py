@@ -64,14 +64,14 @@ class Profiling:
         >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
         >>> profile = m.profile(["sigma", ".sig01"])
         >>> print(profile.conf_int().round(2))
-                                lower  upper
-        sigma                   22.90  28.86
-        sd_(Intercept)|Subject  14.38  37.72
+                                 conf_low  conf_high
+        sigma                       22.90      28.86
+        sd_(Intercept)|Subject      14.38      37.72
         """
         return profiled(self, which, level, points, progress)
 
     def _profile_conf_int(self: Fitted, level: float = 0.95, parm: Any = None) -> pd.DataFrame:
-        """Profile intervals with columns ``lower`` and ``upper``; rows as ``parm`` names them, readable by default."""
+        """Profile intervals, ``conf_low`` and ``conf_high``; rows as ``parm`` names them, readable by default."""
         profile = profiled(self, parm, level, FEW)
         table = profile.conf_int(level)
         if parm is not None:

@@ -65,8 +65,9 @@ class Predicting:
         allow_new_levels : bool
             Predict rows of levels that the fit has not seen, or of none, with zero for the effects of that factor;
             their variance zᵀΣz counts in the standard error.
-        offset : (m,) array or scalar, optional
-            Offset of the new rows beside ``offset()`` terms; needed when the fit had one.
+        offset : (m,) array, scalar or column name, optional
+            Offset of the new rows beside ``offset()`` terms; needed when the fit had one, unless that was a column
+            which newdata have as well.
         se : bool
             Standard errors.
         interval : {"confidence", "prediction"}, optional
@@ -78,7 +79,7 @@ class Predicting:
         ddf : {"satterthwaite", "kenward-roger"} or None
             Degrees of freedom of the intervals; normal quantiles with None.  Kenward and Roger's method adjusts the
             covariance matrix of β̂, and is for confidence intervals with ``re_form=0``.
-        weights : (m,) array or scalar, optional
+        weights : (m,) array, scalar or column name, optional
             Prior weights w of observations in the new rows, 1 by default, for prediction intervals; rows of the fit
             have theirs.
 
@@ -117,14 +118,14 @@ class Predicting:
             _check_no_row_values("predict", offset, weights)
             rows, table = fitted_rows(self.frame, self.terms, re_form), None
         else:
-            table = _opened(self, newdata, offset, "predict")
+            table, known = _opened(self, newdata, offset, "predict")
             rows = new_rows(
                 self.frame,
                 self.terms,
                 table,
                 re_form,
                 allow_new_levels=new_levels,
-                offset=offset,
+                offset=known,
                 weights=weights,
                 with_others=interval == "prediction",
             )
@@ -214,9 +215,10 @@ class Predicting:
         allow_new_levels : bool
             Where effects of a factor are kept, draw those of levels that the fit has not seen.  Where all are drawn,
             new levels need no leave.  Rows of one new level share its draw.
-        offset : (m,) array or scalar, optional
-            Offset of the new rows beside ``offset()`` terms; needed when the fit had one.
-        weights : (m,) array or scalar, optional
+        offset : (m,) array, scalar or column name, optional
+            Offset of the new rows beside ``offset()`` terms; needed when the fit had one, unless that was a column
+            which newdata have as well.
+        weights : (m,) array, scalar or column name, optional
             Prior weights of the new rows, 1 by default.
 
         Returns
@@ -253,8 +255,8 @@ class Predicting:
             fixed = predict_rows(frame, self.terms, estimates.beta, estimates.b, re_form=0)
             drawn = (fixed, self.terms, estimates.templates, self.sigma, frame.weights)
             return draw_responses(*drawn, count, rng, kept)
-        table = _opened(self, newdata, offset, "simulate")
-        rows = new_rows(frame, self.terms, table, 0, allow_new_levels=True, offset=offset, weights=weights)
+        table, known = _opened(self, newdata, offset, "simulate")
+        rows = new_rows(frame, self.terms, table, 0, allow_new_levels=True, offset=known, weights=weights)
         kept = kept or kept_modes(frame, self.terms, estimates.b, 0)
         terms, modes = new_terms(frame, self.terms, kept, table, new_levels)
         fixed = rows.mean(estimates.beta, estimates.b)
@@ -270,14 +272,17 @@ def _check_no_row_values(method: str, offset: Any, weights: Any) -> None:
         raise ArgumentError(f"{method}: {name} goes with newdata; the rows of the fit have theirs")
 
 
-def _opened(m: Fitted, newdata: Any, offset: Any, method: str) -> Table:
-    """New data, and the offset that goes with them if the fit had one."""
+def _opened(m: Fitted, newdata: Any, offset: Any, method: str) -> tuple[Table, Any]:
+    """New data, and the offset that goes with them: by default their column of the name that the fit had."""
+    table = open_table(newdata, allow_empty=True)
     if m.call.has_offset and offset is None:
-        raise NewDataError(
-            "the model was fitted with an offset argument: "
-            f"give {method}(newdata, offset=...) the offset of the new rows, 0 for none"
-        )
-    return open_table(newdata, allow_empty=True)
+        if m.call.offset not in table.places:
+            raise NewDataError(
+                "the model was fitted with an offset argument: "
+                f"give {method}(newdata, offset=...) the offset of the new rows, 0 for none"
+            )
+        offset = m.call.offset
+    return table, offset
 
 
 def _errors(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lmmsparse.errors import ArgumentError, NewDataError
 from lmmsparse.frame import Codes, ModelFrame, Table
-from lmmsparse.frame.rows import check_same_index
+from lmmsparse.frame.rows import check_same_index, numeric_argument
 from lmmsparse.predict import Selected, random_part, selected_effects
 from lmmsparse.terms import RandomTerm
 
@@ -172,8 +172,13 @@ def check_levels(codes: Codes, group: str) -> None:
 
 
 def row_numbers(values: Any, name: str, table: Table) -> Float:
-    """A number for each of m new rows, (m,), from such an array or from one for all."""
+    """A number for each of m new rows, (m,): from an array, one for all, or a column; NaN where that is missing."""
     m = table.n_rows
+    if isinstance(values, str):
+        if values not in table.places:
+            raise NewDataError(f"newdata lacks the column {values!r}, which {name} names")
+        column = numeric_argument(name, values, table)
+        return column.values if column.missing is None else np.where(column.missing, np.nan, column.values)
     if np.shape(values) == (m,):
         check_same_index(name, values, table.index)
     try:

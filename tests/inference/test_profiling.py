@@ -61,9 +61,9 @@ def test_intervals_are_those_of_lme4(record, fit):
         table = table.drop(index=".sigma")
     if record["weights"]:  # lme4 gives limits of β that do not even hold the estimate when there are weights
         table = table.drop(index=["(Intercept)", "Days"])
-    want = pd.DataFrame({"lower": record["lower"], "upper": record["upper"]}, index=record["names"], dtype=float)
-    widths = (want["upper"] - want["lower"]).to_numpy()
-    for column in ("lower", "upper"):
+    want = pd.DataFrame({"conf_low": record["lower"], "conf_high": record["upper"]}, index=record["names"], dtype=float)
+    widths = (want["conf_high"] - want["conf_low"]).to_numpy()
+    for column in ("conf_low", "conf_high"):
         error = np.abs(table[column].to_numpy() - want.loc[table.index, column].to_numpy())
         assert (error <= LME4_PRECISION * widths[[record["names"].index(n) for n in table.index]]).all(), error
 
@@ -90,7 +90,7 @@ def test_sleepstudy_published_limits(fit):
         "sigma": (22.89827, 28.85800),
         "Days": (7.35865, 13.57592),
     }
-    assert list(table.columns) == ["lower", "upper"]
+    assert list(table.columns) == ["conf_low", "conf_high"]
     for name, limits in want.items():
         np.testing.assert_allclose(table.loc[name], limits, atol=1e-3, err_msg=name)
 
@@ -154,10 +154,10 @@ def test_singular_fits_against_a_dense_likelihood(spread):
 @pytest.mark.filterwarnings("ignore::lmmsparse.errors.LmmWarning")
 def test_limits_are_reached_where_the_likelihood_allows_them():
     table = quiet("y ~ x + (x | g)", grouped(3, 1.0)).profile("theta_").conf_int()
-    assert table.loc["cor_x.(Intercept)|g", "upper"] == 1.0
-    assert table.loc["cor_x.(Intercept)|g", "lower"] > 0.0
+    assert table.loc["cor_x.(Intercept)|g", "conf_high"] == 1.0
+    assert table.loc["cor_x.(Intercept)|g", "conf_low"] > 0.0
     none = quiet("Yield ~ 1 + (1 | Batch)", load_dataset("Dyestuff2")).profile(".sig01")
-    assert none.conf_int().loc["sd_(Intercept)|Batch", "lower"] == 0.0
+    assert none.conf_int().loc["sd_(Intercept)|Batch", "conf_low"] == 0.0
     assert none.curves[0].estimate == 0.0
 
 
@@ -253,7 +253,7 @@ def test_frame_of_curves(fit):
 def test_levels(fit):
     profile = fit(DAYS, "sleepstudy").profile("Days", level=0.9)
     narrow, wide = profile.conf_int(0.5), profile.conf_int(0.9)
-    assert wide.loc["Days", "lower"] < narrow.loc["Days", "lower"] < narrow.loc["Days", "upper"]
+    assert wide.loc["Days", "conf_low"] < narrow.loc["Days", "conf_low"] < narrow.loc["Days", "conf_high"]
     with pytest.raises(ArgumentError, match=r"reaches level 0\.9 only; use profile\(level=0\.99\)"):
         profile.conf_int(0.99)
 

@@ -251,7 +251,7 @@ def test_arguments_that_are_refused(arguments: dict[str, Any], message: str, mod
         ([1.0, -1.0], "positive and finite, got -1 in row 1"),
         ([0.0, 1.0], "positive and finite, got 0 in row 0"),
         ([1.0, np.nan], "positive and finite, got nan in row 1"),
-        ("w", "weights must be numbers"),
+        (["a", "b"], "weights must be numbers"),
     ],
 )
 def test_weights_that_are_refused(weights: Any, message: str, model: Any) -> None:
@@ -306,3 +306,19 @@ def test_flags_are_true_or_false(model: Any, value: Any) -> None:
             method(**{name: value})
     with pytest.raises(ArgumentError, match="allow_new_levels must be True or False"):
         model.simulate(newdata=new, allow_new_levels=value)
+
+
+def test_weights_and_offsets_of_new_rows_may_be_columns(sleep: pd.DataFrame) -> None:
+    data = sleep.assign(o=np.linspace(0.0, 5.0, len(sleep)), w=np.linspace(1.0, 2.0, len(sleep)))
+    m = lmer(DAYS, data, offset="o", weights="w")
+    expected = m.predict(interval="prediction")
+    found = m.predict(data, interval="prediction", weights="w")
+    assert_allclose(found, expected, rtol=1e-9)
+    assert_allclose(m.predict(data.drop(columns="o"), offset=data["o"]), expected["predicted"], rtol=1e-12)
+    assert_allclose(m.predict(data, offset=0.0), expected["predicted"] - data["o"], rtol=1e-12)
+    assert np.isnan(m.predict(data.assign(o=data["o"].where(data.index != 3)))[3])
+    assert m.simulate(1, seed=1, newdata=data, weights="w").shape == (len(data), 1)
+    with pytest.raises(NewDataError, match="fitted with an offset argument"):
+        m.predict(data.drop(columns="o"))
+    with pytest.raises(NewDataError, match="lacks the column 'v', which weights names"):
+        m.predict(data, interval="prediction", weights="v")
