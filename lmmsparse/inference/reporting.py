@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any, Protocol, cast
 
@@ -21,6 +21,7 @@ from lmmsparse.inference.selection import selected_parameters
 from lmmsparse.inference.tables import (
     fixed_table,
     full_covariance,
+    joined_tables,
     mode_table,
     variance_estimates,
     variance_intervals,
@@ -143,7 +144,7 @@ class Reporting:
 
     def tidy(
         self: Fitted,
-        effects: str = "fixed",
+        effects: str | Sequence[str] = "fixed",
         ddf: str | None = "satterthwaite",
         conf_int: bool = True,
         level: float = 0.95,
@@ -152,8 +153,8 @@ class Reporting:
 
         Parameters
         ----------
-        effects : {"fixed", "ran_pars", "ran_vals"}
-            Fixed effects; standard deviations and correlations; or the conditional modes of the random effects.
+        effects : {"fixed", "ran_pars", "ran_vals"} or several of them
+            Fixed effects; standard deviations and correlations; the conditional modes of the random effects.
         ddf : {"satterthwaite", "kenward-roger", None}
             Degrees of freedom of the fixed effects.  Kenward and Roger's standard errors are the adjusted ones.
             Without degrees of freedom there are no p-values, and intervals have normal quantiles.
@@ -191,13 +192,13 @@ class Reporting:
         3  Residual        sd__Observation     25.59
         """
         with_limits = checked_flag("tidy", "conf_int", conf_int)
-        checked_choice("tidy", "effects", effects, EFFECTS)
+        several = isinstance(effects, Iterable) and not isinstance(effects, str)
+        kinds = [checked_choice("tidy", "effects", kind, EFFECTS) for kind in (effects if several else [effects])]
+        if not kinds:
+            raise ArgumentError(f"tidy: effects must be one of {', '.join(EFFECTS)}, or several; got none")
         checked = checked_level("tidy", level)
-        method = checked_ddf(ddf, "tidy", self.is_reml or effects != "fixed")
-        if effects == "fixed":
-            table = fixed_table(self, method, checked)
-        else:
-            table = variance_table(self, checked) if effects == "ran_pars" else mode_table(self, checked)
+        method = checked_ddf(ddf, "tidy", self.is_reml or "fixed" not in kinds)
+        table = joined_tables([_effects_table(self, kind, method, checked) for kind in kinds])
         if not with_limits:
             table = table.drop(columns=["conf_low", "conf_high"])
         return to_library(table, self.frame.library)
@@ -345,6 +346,13 @@ class Reporting:
         table = pd.DataFrame(columns, index=list(names))
         low, high = limits.loc[codes].iloc[:, -2:].to_numpy(float).T
         return to_library(table.loc[codes].assign(conf_low=low, conf_high=high), self.frame.library, "name")
+
+
+def _effects_table(model: Fitted, kind: str, method: str | None, level: float) -> pd.DataFrame:
+    """Estimates of one kind."""
+    if kind == "fixed":
+        return fixed_table(model, method, level)
+    return variance_table(model, level) if kind == "ran_pars" else mode_table(model, level)
 
 
 def _parameter_names(model: Fitted) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from lmmsparse.inference.parameters import delta_covariance, standard_deviations
 
 Float = NDArray[np.float64]
 
+TEXTS = ("effect", "group", "level", "term")
 COLUMNS = (
     "effect",
     "group",
@@ -116,6 +119,18 @@ def mode_table(model: Fitted, level: float) -> pd.DataFrame:
             )
         )
     return pd.concat(tables, ignore_index=True)
+
+
+def joined_tables(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables one under the other; text that only some of them have is None in the rows of the others."""
+    if len(tables) == 1:
+        return tables[0]
+    names = [name for name in COLUMNS if any(name in table for table in tables)]
+    texts = [name for name in names if name in TEXTS]
+    as_objects = dict.fromkeys(texts, object)
+    filled = [table.assign(**{name: table.get(name) for name in texts}).astype(as_objects)[names] for table in tables]
+    joined = pd.concat(filled, ignore_index=True)
+    return joined.assign(**{name: joined[name].where(joined[name].notna(), None) for name in texts})
 
 
 def _table(*, estimate: Float, limits: Float, **columns: object) -> pd.DataFrame:

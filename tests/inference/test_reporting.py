@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from scipy.stats import norm
 from scipy.stats import t as t_distribution
 
 import lmmsparse.summary
-from lmmsparse import lmer
+from lmmsparse import lmer, load_dataset
 from lmmsparse.errors import ArgumentError, DataError, LmmError, LmmWarning
 from lmmsparse.model import LinearMixedModel
 
@@ -400,3 +401,19 @@ def test_augment_refuses_rows_in_another_order(dataset):
         m.augment(data.iloc[::-1])
     doubled = lmer("log(Reaction) ~ Days + (1 | Subject)", data)
     assert len(doubled.augment(data)) == 180
+
+
+def test_tidy_of_several_kinds(fit):
+    m = fit("Reaction ~ Days + (Days|Subject)", "sleepstudy")
+    both = m.tidy(["fixed", "ran_pars"])
+    pd.testing.assert_frame_equal(both[:2], m.tidy(), check_dtype=False)
+    pd.testing.assert_frame_equal(both[2:].reset_index(drop=True), m.tidy("ran_pars"), check_dtype=False)
+    every = m.tidy(("ran_vals", "fixed"))
+    assert list(every.columns) == list(m.tidy("ran_vals").columns)
+    assert every["level"].isna().sum() == 2
+    with pytest.raises(LmmError, match="effects must be one of"):
+        m.tidy(["fixed", "random"])
+    with pytest.raises(LmmError, match="effects must be one of"):
+        m.tidy([])
+    as_polars = lmer("Reaction ~ Days + (Days|Subject)", pl.from_pandas(load_dataset("sleepstudy")))
+    assert as_polars.tidy(["fixed", "ran_vals"])["level"].null_count() == 2
