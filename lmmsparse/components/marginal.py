@@ -58,6 +58,11 @@ class MarginalCovariance:
         values[np.diag_indices(len(sd))] = np.where(sd > 0, 1.0, np.nan)
         return pd.DataFrame(values, index=self.covariance.index, columns=self.covariance.columns)
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Float:
+        """The covariance matrix, for ``np.asarray``."""
+        values = np.asarray(self.covariance.to_numpy(), dtype=dtype)
+        return values.copy() if copy else values
+
     def __str__(self) -> str:
         n = len(self.covariance)
         shown = self.correlation.iloc[:SHOWN, :SHOWN].round(3)

@@ -230,7 +230,9 @@ def test_frames_come_in_the_library_of_the_data():
     assert isinstance(m.icc(by_group=True), pl.DataFrame)
     assert m.shrinkage()["Subject"].columns == ["Subject", "(Intercept)", "Days"]
     assert isinstance(m.re_pca()["Subject"], pl.DataFrame)
-    assert isinstance(m.marginal_cov(308).covariance, pd.DataFrame)
+    found = m.marginal_cov(308)
+    assert isinstance(found.covariance, pd.DataFrame)
+    assert (np.asarray(found) == found.covariance.to_numpy()).all()
 
 
 def test_levels_by_value_and_as_lme4_writes_them(fit):
