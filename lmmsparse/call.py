@@ -25,7 +25,7 @@ class Call:
     front_door : callable
         The function that was called.
     arguments : dict
-        What it was called with, the data included; pickles are without them.
+        What it was called with, the data included; pickles and deep copies are without them.
     frame : ModelFrame
         What became of them.
     """
@@ -58,7 +58,7 @@ class Call:
         if unknown:
             raise unknown_name("update", "argument", unknown[0], list(self.arguments))
         if "data" not in arguments:
-            raise ArgumentError("update: a model that was pickled has left its data behind: give data=")
+            raise ArgumentError("update: a model that was pickled or copied has left its data behind: give data=")
         if formula is not None:
             arguments["formula"] = updated_formula(arguments["formula"], formula)
         return self.front_door(**arguments)
