@@ -148,6 +148,35 @@ class Predicting:
         library = self.frame.library if table.library == "dict" else table.library
         return to_library(pd.DataFrame(columns, index=table.index), library)
 
+    def model_matrix_of(self: Fitted, newdata: Any) -> pd.DataFrame:
+        """Rows of the fixed-effect model matrix X for new data: what contrasts and marginal means are made of.
+
+        Parameters
+        ----------
+        newdata : frame or dict of arrays with m rows
+            Transforms such as ``poly`` and ``scale`` have what they learned from the data of the fit.
+
+        Returns
+        -------
+        pandas.DataFrame
+            (m, p), one column a coefficient; NaN in rows where a variable is missing.
+
+        Raises
+        ------
+        NewDataError
+            A column is missing, or a factor has a level that the fit has not seen.
+
+        Examples
+        --------
+        >>> from lmmsparse import lmer, load_dataset
+        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+        >>> X = m.model_matrix_of({"Days": [0, 9]})
+        >>> m.contest(X, joint=False)["estimate"].round(1).to_list()
+        [251.4, 345.6]
+        """
+        table = open_table(newdata, allow_empty=True)
+        return pd.DataFrame(self.frame.spec.fixed(table), index=table.index, columns=list(self.frame.fixed_names))
+
     def ranef(self: Fitted, cond_var: bool = False, pred_var: bool = False) -> dict[str, Any]:
         """Conditional modes b̂ of the random effects.
 

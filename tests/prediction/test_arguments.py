@@ -322,3 +322,17 @@ def test_weights_and_offsets_of_new_rows_may_be_columns(sleep: pd.DataFrame) -> 
         m.predict(data.drop(columns="o"))
     with pytest.raises(NewDataError, match="lacks the column 'v', which weights names"):
         m.predict(data, interval="prediction", weights="v")
+
+
+def test_rows_of_the_model_matrix(fit: Fit, dataset: Dataset) -> None:
+    cake = dataset("cake")
+    m = fit("angle ~ recipe * temp + (1 | recipe:replicate)", "cake")
+    X = m.model_matrix_of(cake[::-1])
+    assert_allclose(X.loc[m.model_matrix.index], m.model_matrix, rtol=1e-14)
+    assert list(X.columns) == list(m.fixef.index)
+    assert_allclose(X @ m.fixef, m.predict(cake[::-1], re_form=0), rtol=1e-12)
+    assert m.model_matrix_of(cake[:0]).shape == (0, 6)
+    with pytest.raises(NewDataError, match="lacks the column 'temp'"):
+        m.model_matrix_of({"recipe": ["A"]})
+    with pytest.raises(NewDataError, match="recipe"):
+        m.model_matrix_of({"recipe": ["Z"], "temp": [175.0]})
