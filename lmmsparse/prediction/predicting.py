@@ -337,7 +337,7 @@ def _spreads(m: Fitted, rows: PredictedRows, interval: str | None, method: str |
     if with_slopes and not rows.chosen:
         variance = fixed_variance(rows.X, m.uncertainty, m.sigma)
     else:
-        variance = mean_variance(m.objective, solution, rows, with_slopes)
+        variance = mean_variance(m.objective, solution, rows, m.uncertainty.units if with_slopes else None)
     variance = variance.plus(new_effects_variance(m.objective, solution, rows, others=False))
     error = m.sigma * np.sqrt(variance.value)
     if interval == "prediction":

@@ -38,7 +38,7 @@ class Variance(NamedTuple):
         return Variance(self.value + other.value, self.slopes + other.slopes)
 
 
-def mean_variance(objective: Objective, solution: Solution, rows: PredictedRows, with_slopes: bool) -> Variance:
+def mean_variance(objective: Objective, solution: Solution, rows: PredictedRows, units: Float | None) -> Variance:
     """Variance of x(β̂ − β) + z(b̂ − b) over σ², z being zero on effects that are not chosen or of new levels.
 
     Its derivatives are central differences, each from two solutions at nearby θ.
@@ -49,17 +49,17 @@ def mean_variance(objective: Objective, solution: Solution, rows: PredictedRows,
     solution : Solution
         At θ̂.
     rows : PredictedRows
-    with_slopes : bool
-        Zeros instead of derivatives without it.
+    units : (n_theta,) array or more, optional
+        Those of `Uncertainty`, for the steps; without them zeros stand for the derivatives.
     """
     working = objective.working
     slopes = np.zeros((len(rows.X), len(solution.theta)))
     with single_threaded_blas():
         variances = RowVariances(working, working_rows(objective, rows))
         value = variances(solution)
-        for i in range(len(solution.theta) if with_slopes else 0):
+        for i, unit in enumerate([] if units is None else units[: len(solution.theta)]):
             step = np.zeros(len(solution.theta))
-            step[i] = STEP * max(1.0, abs(solution.theta[i]))
+            step[i] = STEP * unit
             for sign in (1.0, -1.0):
                 slopes[:, i] += sign * variances(working.solve(solution.theta + sign * step)) / (2.0 * step[i])
     return Variance(value, slopes)

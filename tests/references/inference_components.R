@@ -1,6 +1,6 @@
 # inference_components.json: parts of the variance, ICC and R2 by performance and insight, principal components by lme4.
 #
-#   Rscript tests/references/inference_components.R
+#   Rscript tests/references/reference.R tests/references components
 #
 # No weights, no offset and no double bar: insight treats those in its own way.
 
@@ -28,18 +28,4 @@ component_answers <- function() {
     component_case("angle ~ recipe * temp + (1|recipe:replicate)", "cake"),
     component_case("attain ~ sex + verbal + (verbal|second) + (1|primary)", "ScotsSec")
   ))
-}
-
-run_as <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE))
-if (identical(basename(run_as), "inference_components.R")) {
-  suppressMessages({
-    library(lme4)
-    library(jsonlite)
-  })
-  invisible(Sys.setlocale("LC_COLLATE", "C"))
-  here <- dirname(normalizePath(run_as))
-  packaged <- file.path(here, "..", "..", "lmmsparse", "datasets", "data")
-  for (file in c("packaged_data.R", "records.R")) source(file.path(here, file))
-  write(toJSON(component_answers(), auto_unbox = TRUE, digits = NA, null = "null", na = "null", pretty = TRUE),
-        file.path(here, "inference_components.json"))
 }

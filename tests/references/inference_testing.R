@@ -1,7 +1,7 @@
 # inference_testing.json: anova, contest, drop1 and ranova by lmerTest and lme4, simulated ratios by RLRsim, on frames
 # with factors.
 #
-#   Rscript tests/references/inference_testing.R
+#   Rscript tests/references/reference.R tests/references testing
 #
 # `holed` frames lack every seventh row, so that the degrees of freedom depend on the contrasts.
 
@@ -162,18 +162,4 @@ testing_answers <- function() {
   suppressMessages(library(lmerTest))
   list(anova = anova_cases(), drop1 = drop1_cases(), ranova = ranova_cases(), comparisons = comparison_cases(),
        contest = contest_case(), simulated = simulated_cases(), empty = empty_cases())
-}
-
-run_as <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE))
-if (identical(basename(run_as), "inference_testing.R")) {
-  suppressMessages({
-    library(lme4)
-    library(jsonlite)
-  })
-  invisible(Sys.setlocale("LC_COLLATE", "C"))
-  here <- dirname(normalizePath(run_as))
-  packaged <- file.path(here, "..", "..", "lmmsparse", "datasets", "data")
-  for (file in c("packaged_data.R", "records.R")) source(file.path(here, file))
-  write(toJSON(testing_answers(), auto_unbox = TRUE, digits = NA, null = "null", na = "null", pretty = TRUE),
-        file.path(here, "inference_testing.json"))
 }
