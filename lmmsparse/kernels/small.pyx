@@ -14,30 +14,11 @@ M⁻¹ + U_X (XᵀV⁻¹X)⁻¹ U_Xᵀ, as the REML criterion wants it.
 from libc.math cimport log, sqrt
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free, malloc
-from scipy.linalg.cython_blas cimport ddot, dgemm, dgemv, dsymm, dsyrk, dtrsm, dtrsv
-from scipy.linalg.cython_lapack cimport dpotrf, dpotri
+from scipy.linalg.cython_blas cimport ddot, dsyrk, dtrsv
+from scipy.linalg.cython_lapack cimport dpotrf
 
-cdef struct Sizes:
-    int q
-    int K
-    int r
-    int R
-    int T  # parameters
-
-cdef struct Work:
-    double* l          # (q, K, K) Cholesky factors of the leaves
-    double* l_inverse
-    double* w          # (q K, R + 1) couplings of the leaves in L, y last
-    double* S          # (R + 1, R + 1) rest, then its Cholesky factor
-    double* C          # (R, R) inverse
-    double* Cw         # (q K, R)
-    double* v          # (R,) random and fixed effects of the rest, spherical
-    double* b          # (q K + R) effects on the scale of A
-    double* u          # (q K + R) spherical effects
-    double* s          # (q K + r) ZᵀWe
-    double* c          # (q K + r, T) directions
-    double* Ac         # (q K + R, T)
-    double* half       # (R,)
+from lmmsparse.kernels.small_slopes cimport average_information, score_sums
+from lmmsparse.kernels.small_work cimport Sizes, Work, scale_rest
 
 
 cdef bint _is_sound(double square, double before, const double* limits) noexcept nogil:
@@ -77,25 +58,6 @@ cdef int _factor_leaf(
     return 0
 
 
-cdef void _scale_rest(
-    double* values, int stride, int r, const int32_t* factor, const int32_t* sizes,
-    const double* templates, int width,
-) noexcept nogil:
-    """values ← Λᵀ values for a vector of r rest rows that lie ``stride`` apart, in place."""
-    cdef int j = 0, a, c, K
-    cdef const double* lam
-    cdef double total
-    while j < r:
-        K = sizes[factor[j]]
-        lam = templates + factor[j] * width * width
-        for a in range(K):  # λ is lower triangular: row a of λᵀ needs rows a, a + 1, …
-            total = 0.0
-            for c in range(a, K):
-                total += lam[c * width + a] * values[(j + c) * stride]
-            values[(j + a) * stride] = total
-        j += K
-
-
 cdef int _eliminate(
     const Sizes n, Work work, const double* A, const double* B, const double* rest, const double* lam,
     const int32_t* factor, const int32_t* sizes, const double* templates, int width,
@@ -126,7 +88,7 @@ cdef int _eliminate(
                     for j in range(R):
                         target[j] += value * B[(leaf * K + c) * R + j]
                     target[R] += value * b_leaf[leaf * K + c]
-            _scale_rest(target, 1, r, factor, sizes, templates, width)
+            scale_rest(target, 1, r, factor, sizes, templates, width)
     for j in range(R):
         for c in range(R):
             work.S[j * full + c] = rest[j * R + c]
@@ -135,9 +97,9 @@ cdef int _eliminate(
     for j in range(R):
         work.S[R * full + j] = b_rest[j]
     for j in range(full):
-        _scale_rest(work.S + j * full, 1, r, factor, sizes, templates, width)
+        scale_rest(work.S + j * full, 1, r, factor, sizes, templates, width)
     for j in range(full):
-        _scale_rest(work.S + j, full, r, factor, sizes, templates, width)
+        scale_rest(work.S + j, full, r, factor, sizes, templates, width)
     for j in range(r):
         work.S[j * full + j] += 1.0
         work.half[j] = work.S[j * full + j]
@@ -206,143 +168,6 @@ cdef void _effects(
                 value += templates[factor[j] * width * width + a * width + c] * u[n.q * K + j + c]
             work.b[n.q * K + j + a] = value
         j += size
-
-
-cdef int _sums(
-    const Sizes n, Work work, bint reml, double sigma2, const int32_t* factor, const int32_t* sizes, int width,
-    double* leaf_sum, double* rest_sum,
-) noexcept nogil:
-    """Σ_ℓ [C_ℓℓ + û_ℓ û_ℓᵀ/σ²] of the leaves (K, K) and of every rest factor (factors, width, width)."""
-    cdef int leaf, a, b, c, d, i, j, K = n.K, full = n.R + 1, rows = n.q * n.K, info = 0, one = 1
-    cdef int core = n.R if reml else n.r, size
-    cdef double unit = 1.0, zero = 0.0, value, side
-    cdef const double* inverse
-    if core:
-        for j in range(core):
-            for i in range(core):
-                work.C[j * core + i] = work.S[j * full + i]
-        dpotri("L", &core, work.C, &core, &info)
-        if info:
-            return 1
-        for j in range(core):
-            for i in range(j):
-                work.C[j * core + i] = work.C[i * core + j]
-        # rows of w are columns in Fortran's eyes: C w, one column a row of a leaf
-        dsymm("L", "L", &core, &rows, &unit, work.C, &core, work.w, &full, &zero, work.Cw, &core)
-    for leaf in range(n.q):
-        inverse = work.l_inverse + leaf * K * K
-        for a in range(K):
-            for b in range(K):
-                work.v[a * K + b] = 1.0 if a == b else 0.0
-                if core:
-                    work.v[a * K + b] += ddot(
-                        &core, work.w + (leaf * K + a) * full, &one, work.Cw + (leaf * K + b) * core, &one
-                    )
-        for a in range(K):
-            for b in range(K):
-                value = 0.0
-                for c in range(a, K):
-                    side = 0.0
-                    for d in range(b, K):
-                        side += work.v[c * K + d] * inverse[d * K + b]
-                    value += inverse[c * K + a] * side
-                leaf_sum[a * K + b] += value + work.u[leaf * K + a] * work.u[leaf * K + b] / sigma2
-    j = 0
-    while j < n.r:
-        size = sizes[factor[j]]
-        for a in range(size):
-            for b in range(size):
-                value = work.u[rows + j + a] * work.u[rows + j + b] / sigma2
-                rest_sum[factor[j] * width * width + a * width + b] += value + work.C[(j + a) * core + j + b]
-        j += size
-    return 0
-
-
-cdef void _information(
-    const Sizes n, Work work, const double* A, const double* B, const double* rest, const double* lam,
-    const int32_t* factor, const int32_t* sizes, const double* templates, int width,
-    const double* b_leaf, const double* b_rest, const int32_t* owner, const int32_t* row, const int32_t* column,
-    double sigma2, double pwrss, double* out,
-) noexcept nogil:
-    """Average information with respect to the entries (owner, row, column) of the covariances: out (T, T)."""
-    cdef int leaf, a, c, i, j, t, K = n.K, R = n.R, r = n.r, T = n.T, full = n.R + 1, rows = n.q * n.K, one = 1
-    cdef int all_rows = n.q * n.K + n.R, random = n.q * n.K + n.r
-    cdef double minus = -1.0, unit = 1.0, value
-    cdef double* s = work.s
-    # s = ZᵀW(y − Xβ − Zb)
-    for leaf in range(n.q):
-        for a in range(K):
-            value = b_leaf[leaf * K + a]
-            for c in range(K):
-                value -= A[leaf * K * K + a * K + c] * work.b[leaf * K + c]
-            if R:
-                value -= ddot(&R, <double*> B + (leaf * K + a) * R, &one, work.b + rows, &one)
-            s[leaf * K + a] = value
-    for j in range(r):
-        s[rows + j] = b_rest[j] - ddot(&R, <double*> rest + j * R, &one, work.b + rows, &one)
-    if r and rows:  # B as Fortran's (R, rows): its first r rows times the effects of the leaves
-        dgemv("N", &r, &rows, &minus, <double*> B, &R, work.b, &one, &unit, s + rows, &one)
-    # c_t = (∂Σ/∂Σ_t) s, and A c_t
-    for t in range(T):
-        for j in range(random):
-            work.c[t * random + j] = 0.0
-        if owner[t] < 0:
-            for leaf in range(n.q):
-                work.c[t * random + leaf * K + row[t]] += s[leaf * K + column[t]]
-                if row[t] != column[t]:
-                    work.c[t * random + leaf * K + column[t]] += s[leaf * K + row[t]]
-        else:
-            j = 0
-            while j < r:
-                if factor[j] == owner[t]:
-                    work.c[t * random + rows + j + row[t]] += s[rows + j + column[t]]
-                    if row[t] != column[t]:
-                        work.c[t * random + rows + j + column[t]] += s[rows + j + row[t]]
-                j += sizes[factor[j]]
-        for j in range(R):
-            value = 0.0
-            for i in range(r):
-                value += rest[j * R + i] * work.c[t * random + rows + i]
-            work.Ac[t * all_rows + rows + j] = value
-        if R and rows:
-            dgemv("N", &R, &rows, &unit, <double*> B, &R, work.c + t * random, &one, &unit, work.Ac + t * all_rows + rows, &one)
-        for leaf in range(n.q):
-            for a in range(K):
-                value = 0.0
-                for c in range(K):
-                    value += A[leaf * K * K + a * K + c] * work.c[t * random + leaf * K + c]
-                for i in range(r):
-                    value += B[(leaf * K + a) * R + i] * work.c[t * random + rows + i]
-                work.Ac[t * all_rows + leaf * K + a] = value
-    for t in range(T):
-        for i in range(t + 1):
-            out[t * T + i] = ddot(&random, work.c + t * random, &one, work.Ac + i * all_rows, &one)
-    # r_t = L⁻¹ Λᵀ A c_t over all rows, fixed effects included
-    for t in range(T):
-        for leaf in range(n.q):
-            for a in range(K):
-                value = 0.0
-                for c in range(a, K):
-                    value += lam[c * K + a] * work.Ac[t * all_rows + leaf * K + c]
-                work.v[a] = value
-            for a in range(K):
-                value = 0.0
-                for c in range(a + 1):
-                    value += work.l_inverse[leaf * K * K + a * K + c] * work.v[c]
-                work.Ac[t * all_rows + leaf * K + a] = value
-        _scale_rest(work.Ac + t * all_rows + rows, 1, r, factor, sizes, templates, width)
-        if R:
-            if rows:
-                dgemv("N", &R, &rows, &minus, work.w, &full, work.Ac + t * all_rows, &one, &unit, work.Ac + t * all_rows + rows, &one)
-            dtrsv("L", "N", "N", &R, work.S, &full, work.Ac + t * all_rows + rows, &one)
-    for t in range(T):
-        work.v[t] = ddot(&random, s, &one, work.c + t * random, &one)
-    for t in range(T):
-        for i in range(t + 1):
-            value = out[t * T + i] - ddot(&all_rows, work.Ac + t * all_rows, &one, work.Ac + i * all_rows, &one)
-            value = (value - work.v[t] * work.v[i] / pwrss) / sigma2
-            out[t * T + i] = value
-            out[i * T + t] = value
 
 
 def evaluate(
@@ -447,11 +272,11 @@ def evaluate(
                 for a in range(b, p):
                     fixed[i, a, b] = work.S[(n.r + b) * (n.R + 1) + n.r + a]
             sigma2 = max(scalars[i, 2], smallest_share * yy[y]) / degrees
-            failed[i] = _sums(
+            failed[i] = score_sums(
                 n, work, reml, sigma2, factor_, sizes_, width, &leaf_sums[i, 0, 0],
                 &rest_sums[i, 0, 0, 0] if templates.shape[1] else &none,
             )
-            _information(
+            average_information(
                 n, work, &A[0, 0, 0], B_, rest_, &lam[i, 0, 0], factor_, sizes_, templates_, width,
                 &b_leaf[y, 0, 0], b_rest_, &owner[0], &row[0], &column[0], sigma2, sigma2 * degrees,
                 &information[i, 0, 0],
