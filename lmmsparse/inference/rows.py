@@ -9,13 +9,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmmsparse.errors import DataError
+from lmmsparse.errors import DataError, LmmError
+from lmmsparse.formula.expressions import expression_names
 from lmmsparse.frame import ModelFrame, Table, open_table
+from lmmsparse.frame.evaluate import evaluate
+from lmmsparse.frame.variables import prepared
 from lmmsparse.inference.fitted import Fitted
 from lmmsparse.output import to_library
 from lmmsparse.predict import predict_rows
 
 Float = NDArray[np.float64]
+
+# Responses that differ by less than this share are one, computed twice.
+SAME = 1e-9
 
 
 def row_values(model: Fitted) -> dict[str, Float]:
@@ -69,19 +75,21 @@ def kept_rows(data: Any, frame: ModelFrame) -> Any:
 
 
 def _check_response(table: Table, frame: ModelFrame) -> None:
-    """That the rows are in the order of the fit, as far as a column with the response tells."""
-    name = frame.formula.response
-    if len(table.places.get(name, ())) != 1:
+    """That the rows are in the order of the fit, as far as the columns of the response tell."""
+    expression, rows = frame.formula.response, np.asarray(frame.rows)
+    names = expression_names(expression).values
+    if any(len(table.places.get(name, ())) != 1 for name in names):
         return
-    given = np.asarray(table.column(name).values)[frame.rows]
+    values = {name: prepared(table.column(name).take(rows), text_as_factor=False) for name in names}
     try:
-        same = given.astype(float) == frame.y
-    except (TypeError, ValueError):
-        return
-    if not same.all():
-        place = int(np.flatnonzero(~same)[0])
+        given = np.asarray(evaluate(expression, values, len(rows), {}).values, dtype=float)
+    except (LmmError, TypeError, ValueError) as error:
+        raise DataError(f"augment: the response {expression!r} cannot be had from these data: {error}") from error
+    different = ~np.isclose(given, frame.y, rtol=SAME, atol=0.0)
+    if different.any():
+        place = int(np.flatnonzero(different)[0])
         raise DataError(
-            f"augment: {name!r} is {given[place]} in row {frame.rows[place]} of the data, but was {frame.y[place]} in "
+            f"augment: {expression!r} is {given[place]} in row {rows[place]} of the data, but was {frame.y[place]} in "
             "the fit; give the same data, with the rows in the same order"
         )
 

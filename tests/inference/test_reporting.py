@@ -401,6 +401,13 @@ def test_augment_refuses_rows_in_another_order(dataset):
         m.augment(data.iloc[::-1])
     doubled = lmer("log(Reaction) ~ Days + (1 | Subject)", data)
     assert len(doubled.augment(data)) == 180
+    with pytest.raises(DataError, match="the rows in the same order"):
+        doubled.augment(data.iloc[::-1])
+    kept = data.assign(Reaction=data["Reaction"].where(data.index % 7 != 3))
+    scaled = lmer("scale(Reaction) ~ Days + (1 | Subject)", kept)
+    assert len(scaled.augment(kept)) == scaled.nobs
+    with pytest.raises(DataError, match="the rows in the same order"):
+        scaled.augment(kept.iloc[[1, 0, *range(2, 180)]])
 
 
 def test_tidy_of_several_kinds(fit):
