@@ -84,6 +84,12 @@ def dataset() -> Callable[[str], pd.DataFrame]:
     return load_dataset
 
 
+@pytest.fixture
+def sleep() -> pd.DataFrame:
+    """sleepstudy, a new frame for each test."""
+    return load_dataset("sleepstudy")
+
+
 @pytest.fixture(scope="session")
 def plain() -> Callable[[str], pd.DataFrame]:
     """`plain(name)`: a packaged dataset as a CSV file gives it, without factors."""

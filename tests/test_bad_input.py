@@ -30,11 +30,6 @@ N = 180
 
 
 @pytest.fixture
-def sleep(dataset: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
-    return dataset("sleepstudy")
-
-
-@pytest.fixture
 def model(fit: Callable[..., Any]) -> Any:
     return fit(DAYS, "sleepstudy")
 

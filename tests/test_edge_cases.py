@@ -29,24 +29,13 @@ from lmmsparse.errors import (
     RankDeficiencyWarning,
     SingularFitWarning,
 )
+from tests.fits import quietly
 
 Dataset = Callable[[str], pd.DataFrame]
 
 DAYS = "Reaction ~ Days + (Days|Subject)"
 SLEEP_REML = 1743.62827195849
 SLEEP_ML = 1751.93934446
-
-
-@pytest.fixture
-def sleep(dataset: Dataset) -> pd.DataFrame:
-    return dataset("sleepstudy")
-
-
-def quietly(*arguments: Any, **named: Any) -> Any:
-    """A fit without its warnings, where they are not the point."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LmmWarning)
-        return lmer(*arguments, **named)
 
 
 def without_warning(*arguments: Any, **named: Any) -> Any:

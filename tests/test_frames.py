@@ -13,23 +13,12 @@ import pyarrow as pa
 import pytest
 
 from lmmsparse import lmer
-from lmmsparse.errors import LmmWarning
+from tests.fits import quietly
 
 Dataset = Callable[[str], pd.DataFrame]
 
 DAYS = "Reaction ~ Days + (Days|Subject)"
 SLEEP_REML = 1743.62827195849
-
-
-@pytest.fixture
-def sleep(dataset: Dataset) -> pd.DataFrame:
-    return dataset("sleepstudy")
-
-
-def quietly(*arguments: Any, **named: Any) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LmmWarning)
-        return lmer(*arguments, **named)
 
 
 def without_warning(*arguments: Any, **named: Any) -> Any:

@@ -29,11 +29,6 @@ IN_LME4S_ORDER = [name for name in RECORDED if name != "sleepstudy_double_bar"]
 
 
 @pytest.fixture
-def sleep(dataset: Dataset) -> pd.DataFrame:
-    return dataset("sleepstudy")
-
-
-@pytest.fixture
 def model(fit: Fit) -> Any:
     return fit(DAYS, "sleepstudy")
 

@@ -33,11 +33,6 @@ DAYS = "Reaction ~ Days + (Days|Subject)"
 SLEEP_REML = 1743.62827195849
 
 
-@pytest.fixture
-def sleep(dataset: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
-    return dataset("sleepstudy")
-
-
 # -- Control --------------------------------------------------------------------------------------------------
 
 

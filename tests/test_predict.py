@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,8 @@ import pyarrow as pa
 import pytest
 
 from lmmsparse import lmer
-from lmmsparse.errors import ArgumentError, DataError, LmmError, LmmWarning, NewDataError
+from lmmsparse.errors import ArgumentError, DataError, LmmError, NewDataError
+from tests.fits import quietly
 
 Dataset = Callable[[str], pd.DataFrame]
 Fit = Callable[..., Any]
@@ -30,19 +30,8 @@ RE_FORMS = {
 
 
 @pytest.fixture
-def sleep(dataset: Dataset) -> pd.DataFrame:
-    return dataset("sleepstudy")
-
-
-@pytest.fixture
 def model(fit: Fit) -> Any:
     return fit(DAYS, "sleepstudy")
-
-
-def quietly(*arguments: Any, **named: Any) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LmmWarning)
-        return lmer(*arguments, **named)
 
 
 # -- against lme4 ---------------------------------------------------------------------------------------------

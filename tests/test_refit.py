@@ -20,6 +20,7 @@ from lmmsparse.errors import (
     PerfectFitWarning,
     SingularFitWarning,
 )
+from tests.fits import quietly
 
 DAYS = "Reaction ~ Days + (Days|Subject)"
 N = 180
@@ -28,19 +29,8 @@ TIGHT = {"tolerance": 1e-13}
 
 
 @pytest.fixture
-def sleep(dataset: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
-    return dataset("sleepstudy")
-
-
-@pytest.fixture
 def model(fit: Callable[..., Any]) -> Any:
     return fit(DAYS, "sleepstudy", control=TIGHT)
-
-
-def quietly(*arguments: Any, **named: Any) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LmmWarning)
-        return lmer(*arguments, **named)
 
 
 def assert_same_fit(first: Any, second: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +13,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lmmsparse import lmer
-from lmmsparse.errors import ArgumentError, DataError, LmmError, LmmWarning, NewDataError
+from lmmsparse.errors import ArgumentError, DataError, LmmError, NewDataError
 from lmmsparse.inference.kenward_roger import kr_test
+from tests.fits import quietly
 from tests.prediction.dense import Equations, rows_of_Z
 
 Dataset = Callable[[str], pd.DataFrame]
@@ -28,17 +28,6 @@ COLUMNS = ["predicted", "std_error", "df", "conf_low", "conf_high"]
 @pytest.fixture
 def model(fit: Fit) -> Any:
     return fit(DAYS, "sleepstudy")
-
-
-@pytest.fixture
-def sleep(dataset: Dataset) -> pd.DataFrame:
-    return dataset("sleepstudy")
-
-
-def quietly(*arguments: Any, **named: Any) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LmmWarning)
-        return lmer(*arguments, **named)
 
 
 # -- numbers ---------------------------------------------------------------------------------------------------------
