@@ -7,7 +7,7 @@ one, the core, lie on a line or on a square, and a peeled level is coupled to so
 and then to any other.  One evaluation is timed in both representations: factorization, inverse, and the entries of
 the inverse that the gradient needs.  The last lines say from which size on the sparse core wins at all, and up to
 which fill (entries of the factor over the dense triangle): the measurements behind SMALL_CORE and DENSE_FILL in
-`lmmsparse.pls.choose`.
+`lmmsparse.pls.core.choose`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lmmsparse.pls.core.dense import DenseCore, dense_core
+from lmmsparse.pls.core.graph import CoreGraph
+from lmmsparse.pls.core.sparse import SparseCore, sparse_core
 from lmmsparse.pls.couplings import Couplings
-from lmmsparse.pls.dense import DenseCore, dense_core
-from lmmsparse.pls.graph import CoreGraph
-from lmmsparse.pls.sparse import SparseCore, sparse_core
 
 Float = NDArray[np.float64]
 Index = NDArray[np.int64]

@@ -8,26 +8,26 @@ So are the classes of what the methods of a model return, for type hints and ``i
 `IntraclassCorrelation`, `MarginalCovariance`, `Profile`, `Refits`, `RSquared`, `Singularity`, `Summary`, `VarCorr`.
 """
 
-from lmmsparse.components.marginal import MarginalCovariance
-from lmmsparse.components.singularity import Singularity
-from lmmsparse.components.variances import IntraclassCorrelation, RSquared
-from lmmsparse.control import Control
 from lmmsparse.datasets import list_datasets, load_dataset
+from lmmsparse.design.terms import random_terms
+from lmmsparse.diagnostics.influence import Influence
+from lmmsparse.diagnostics.singularity import Singularity
 from lmmsparse.errors import LmmError, LmmWarning
-from lmmsparse.fitting import fit
+from lmmsparse.estimation.control import Control
+from lmmsparse.estimation.fit import fit
+from lmmsparse.estimation.many import Refits
+from lmmsparse.fitted.varcorr import VarCorr
 from lmmsparse.formula import parse_formula
 from lmmsparse.frame import build_model_frame
 from lmmsparse.inference import anova
-from lmmsparse.inference.boot import Bootstrap
-from lmmsparse.inference.profiles import Profile
-from lmmsparse.influence import Influence
-from lmmsparse.lmer import lmer
-from lmmsparse.model import LinearMixedModel
-from lmmsparse.objective import Objective, make_objective
-from lmmsparse.refits import Refits
-from lmmsparse.summary import Summary
-from lmmsparse.terms import random_terms
-from lmmsparse.varcorr import VarCorr
+from lmmsparse.inference.bootstrap.result import Bootstrap
+from lmmsparse.inference.profile.curves import Profile
+from lmmsparse.models.linear import LinearMixedModel
+from lmmsparse.models.lmer import lmer
+from lmmsparse.objective.linear import Objective, make_objective
+from lmmsparse.report.summary import Summary
+from lmmsparse.variance.marginal import MarginalCovariance
+from lmmsparse.variance.shares import IntraclassCorrelation, RSquared
 
 __version__ = "0.1.0"
 

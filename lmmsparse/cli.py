@@ -12,10 +12,10 @@ from pathlib import Path
 import pandas as pd
 
 from lmmsparse import __version__
-from lmmsparse.control import OPTIMIZERS
 from lmmsparse.datasets import load_dataset
 from lmmsparse.errors import DataError, LmmError, LmmWarning
-from lmmsparse.lmer import lmer
+from lmmsparse.estimation.control import OPTIMIZERS
+from lmmsparse.models.lmer import lmer
 
 DEMO = (
     ("sleepstudy", "Reaction ~ Days + (Days | Subject)"),

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from scipy.stats import t as t_distribution
 
 from lmmsparse import LmmWarning, lmer
-from lmmsparse.inference.contrasts import t_tests
 from lmmsparse.inference.kenward_roger import kr_test
+from lmmsparse.inference.wald import t_tests
 
 Float = NDArray[np.float64]
 

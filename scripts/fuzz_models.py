@@ -19,7 +19,7 @@ MOST_PARAMETERS = 14
 
 @dataclass(frozen=True)
 class Case:
-    """A model and its data, ready for `lmmsparse.lmer`."""
+    """A model and its data, ready for `lmmsparse.models.lmer`."""
 
     formula: str
     data: Any

@@ -14,11 +14,12 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
-from lmmsparse.covariance import Diagonal, Unstructured
+from lmmsparse.covariance.structure import Diagonal, Unstructured
+from lmmsparse.design.terms import RandomTerm
 from lmmsparse.frame import Levels
-from lmmsparse.objective import Objective, make_objective
-from lmmsparse.pls import choose, small
-from lmmsparse.terms import RandomTerm
+from lmmsparse.objective.linear import Objective, make_objective
+from lmmsparse.pls import small
+from lmmsparse.pls.core import choose
 from tests.oracle import Oracle
 
 Float = NDArray[np.float64]

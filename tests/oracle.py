@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
-from lmmsparse.covariance import Diagonal
-from lmmsparse.terms import RandomTerm
+from lmmsparse.covariance.structure import Diagonal
+from lmmsparse.design.terms import RandomTerm
 
 Float = NDArray[np.float64]
 

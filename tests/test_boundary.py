@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lmmsparse.boundary import (
+from lmmsparse.estimation.boundary import (
     canonical,
     describe_empty,
     doubtful_terms,
@@ -15,7 +15,7 @@ from lmmsparse.boundary import (
     empty_directions,
     leave_boundary,
 )
-from lmmsparse.objective import Objective
+from lmmsparse.objective.linear import Objective
 from tests.designs import Case, Float, cases_with_theta, generated, make_case, make_term
 
 

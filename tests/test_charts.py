@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from lmmsparse.charts import Frame
-from lmmsparse.covariance import CovarianceStructure, Diagonal, Unstructured
+from lmmsparse.covariance.charts import Frame
+from lmmsparse.covariance.structure import CovarianceStructure, Diagonal, Unstructured
 from tests.designs import Case, Float, cases_with_theta, generated, make_case
 
 

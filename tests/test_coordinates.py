@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lmmsparse.coordinates import (
+from lmmsparse.design.coordinates import (
     WorkingDesign,
     orthonormal_columns,
     redundant_terms,
@@ -16,7 +16,7 @@ from lmmsparse.coordinates import (
     working_response,
     working_responses,
 )
-from lmmsparse.orthonormal import orthonormalized
+from lmmsparse.numerics.orthonormal import orthonormalized
 from tests.designs import make_term
 
 N = 50
@@ -28,9 +28,9 @@ WEIGHTS = np.random.default_rng(0).uniform(0.1, 5.0, size=N)
 def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fifty rows are few; as many rows are treated, fifty are worked on in four blocks by Cholesky's way."""
     if request.param == "many rows":
-        monkeypatch.setattr("lmmsparse.orthonormal.FEW_NUMBERS", 0)
-        monkeypatch.setattr("lmmsparse.linalg.CHUNK", 0)
-        monkeypatch.setattr("lmmsparse.linalg.CHUNK_ROWS", 13)
+        monkeypatch.setattr("lmmsparse.numerics.orthonormal.FEW_NUMBERS", 0)
+        monkeypatch.setattr("lmmsparse.numerics.dense.CHUNK", 0)
+        monkeypatch.setattr("lmmsparse.numerics.dense.CHUNK_ROWS", 13)
 
 
 @pytest.fixture(params=[False, True], ids=["unweighted", "weighted"])
@@ -294,7 +294,7 @@ class TestOrthonormalized:
     def test_the_same_by_either_way(self, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
         C = rng.normal(size=(N, 3))
         Q, R = orthonormalized(np.array(C, order="F"))
-        monkeypatch.setattr("lmmsparse.orthonormal.WELL_CONDITIONED", 0.0)
+        monkeypatch.setattr("lmmsparse.numerics.orthonormal.WELL_CONDITIONED", 0.0)
         other, beside = orthonormalized(np.array(C, order="F"))
         signs = np.sign(np.diag(R)) * np.sign(np.diag(beside))
         assert_allclose(other * signs, Q, atol=1e-14)

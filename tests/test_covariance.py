@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lmmsparse.covariance import CovarianceStructure, Diagonal, Unstructured, canonical_template
+from lmmsparse.covariance.structure import CovarianceStructure, Diagonal, Unstructured, canonical_template
 from tests.designs import generated
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lmmsparse.coordinates import WorkingDesign, working_design, working_response
-from lmmsparse.crossproducts import CrossProducts, cross_products, replace_response, response_products
+from lmmsparse.crossproducts.sums import CrossProducts, cross_products, replace_response, response_products
+from lmmsparse.design.coordinates import WorkingDesign, working_design, working_response
 from tests.designs import Case, cases, generated, make_case
 
 
@@ -131,8 +131,8 @@ def test_chunks_of_rows_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     design, y = made(make_case("crossed", [[(2, True)], [(1, True)]], p=3, n=333, weighted=True))
     Y = np.random.default_rng(0).normal(size=(333, 4))
     whole, rhs = cross_products(design, y), response_products(design, Y)
-    monkeypatch.setattr("lmmsparse.linalg.CHUNK", 1)
-    monkeypatch.setattr("lmmsparse.linalg.CHUNK_ROWS", 40)
+    monkeypatch.setattr("lmmsparse.numerics.dense.CHUNK", 1)
+    monkeypatch.setattr("lmmsparse.numerics.dense.CHUNK_ROWS", 40)
     assert_same(cross_products(design, y), whole)
     for layout in (Y, np.asfortranarray(Y)):
         for found, expected in zip(response_products(design, layout)[0], rhs[0], strict=True):

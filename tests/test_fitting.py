@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lmmsparse import fitting
-from lmmsparse.fitting import OptInfo, fit
-from lmmsparse.optimize import Evaluation
+from lmmsparse.estimation import fit as fitting
+from lmmsparse.estimation.fit import OptInfo, fit
+from lmmsparse.search.newton import Evaluation
 from tests.designs import Case, Float, cases, generated, make_case, make_term
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from lmmsparse.arguments import near_miss
 from lmmsparse.errors import ArgumentError
-from lmmsparse.hints import ELSEWHERE
+from lmmsparse.models.hints import ELSEWHERE
 
 
 @pytest.fixture

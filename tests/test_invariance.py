@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lmmsparse.estimates import Estimates
-from lmmsparse.fitting import fit
+from lmmsparse.estimation.estimates import Estimates
+from lmmsparse.estimation.fit import fit
 from tests.designs import Case, Float, make_term
 
 N = 240

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from numpy.testing import assert_allclose
 
-from lmmsparse.leverage import (
+from lmmsparse.objective.linear import Objective
+from lmmsparse.pls.row_variances import (
     FactorRows,
     RowVariances,
     WorkingRows,
@@ -15,7 +16,6 @@ from lmmsparse.leverage import (
     leverages,
     prediction_covariances,
 )
-from lmmsparse.objective import Objective
 from tests.designs import Case, Float, cases_with_theta, generated, make_case, needs_cholmod, sparse_cores
 from tests.oracle import Oracle
 

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lmmsparse.charts import Chart, chart_around, slopes
-from lmmsparse.covariance import CovarianceStructure, Diagonal, Unstructured
-from lmmsparse.lockstep import (
+from lmmsparse.covariance.charts import Chart, chart_around, slopes
+from lmmsparse.covariance.structure import CovarianceStructure, Diagonal, Unstructured
+from lmmsparse.pls.solution import Derivatives
+from lmmsparse.search.batch import (
     Ends,
     Frame,
     Points,
@@ -25,8 +26,7 @@ from lmmsparse.lockstep import (
     search,
     usable_hessian,
 )
-from lmmsparse.optimize import PlainChart, combined_hessian, newton, trust_region_step
-from lmmsparse.solution import Derivatives
+from lmmsparse.search.newton import PlainChart, combined_hessian, newton, trust_region_step
 from tests.designs import Float
 
 ROWS = 20.0  # m

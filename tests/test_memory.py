@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from lmmsparse.errors import LmmError, MemoryLimitError
-from lmmsparse.fitting import fit
-from lmmsparse.leverage import leverages
-from lmmsparse.objective import Objective, make_objective
-from lmmsparse.pls import held
-from lmmsparse.pls.choose import dense_bytes
+from lmmsparse.estimation.fit import fit
+from lmmsparse.objective.linear import Objective, make_objective
+from lmmsparse.pls import releasable as held
+from lmmsparse.pls.core.choose import dense_bytes
+from lmmsparse.pls.row_variances import leverages
 from tests.designs import Case, make_term, needs_cholmod, no_small_models
 
 MEGABYTE = 2**20

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse.errors import FactorizationError
-from lmmsparse.optimize import (
+from lmmsparse.search.newton import (
     Evaluation,
     Optimum,
     cobyqa,

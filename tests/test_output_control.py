@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 
 from lmmsparse import Control, lmer
-from lmmsparse.control import as_control, available_memory
 from lmmsparse.errors import (
     ConvergenceWarning,
     IdentifiabilityWarning,
@@ -28,6 +27,7 @@ from lmmsparse.errors import (
     RankDeficiencyWarning,
     SingularFitWarning,
 )
+from lmmsparse.estimation.control import as_control, available_memory
 
 DAYS = "Reaction ~ Days + (Days|Subject)"
 SLEEP_REML = 1743.62827195849

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse.errors import FactorizationError, LmmError
-from lmmsparse.profiled import WorkingObjective
+from lmmsparse.objective.profiled import WorkingObjective
 from tests.designs import (
     Case,
     Float,

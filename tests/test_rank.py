@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lmmsparse.rank import _clearly_independent, independent_columns, spanning_coefficients
+from lmmsparse.numerics.rank import _clearly_independent, independent_columns, spanning_coefficients
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_the_quick_answer_is_never_another(seed: int, monkeypatch: pytest.Monkey
     weights = rng.uniform(0.1, 5, size=n) if rng.random() < 0.5 else None
     quick = _clearly_independent(X, weights)
     found = independent_columns(X, weights)
-    monkeypatch.setattr("lmmsparse.rank._clearly_independent", lambda *_: False)
+    monkeypatch.setattr("lmmsparse.numerics.rank._clearly_independent", lambda *_: False)
     assert_array_equal(independent_columns(X, weights), found)
     assert not quick or len(found) == p
 

@@ -17,9 +17,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse import lmer
 from lmmsparse.errors import ArgumentError, DataError, LmmWarning
-from lmmsparse.fitting import fit as fit_objective
-from lmmsparse.refits import Refits, refit_responses
-from lmmsparse.threads import available_threads
+from lmmsparse.estimation.fit import fit as fit_objective
+from lmmsparse.estimation.many import Refits, refit_responses
+from lmmsparse.numerics.threads import available_threads
 from tests.designs import no_small_models
 
 DAYS = "Reaction ~ Days + (Days|Subject)"
@@ -197,7 +197,7 @@ def test_a_response_does_not_depend_on_its_neighbours(model: Any, monkeypatch: p
     Y = responses(model, 6)
     whole = model.refit_many(Y)
     assert_allclose(model.refit_many(Y[:, ::-1]).criterion, whole.criterion[::-1], rtol=1e-12)
-    monkeypatch.setattr("lmmsparse.refits.CHUNK_NUMBERS", 3 * N)
+    monkeypatch.setattr("lmmsparse.estimation.many.CHUNK_NUMBERS", 3 * N)
     in_chunks = model.refit_many(Y)
     assert_allclose(in_chunks.criterion, whole.criterion, rtol=1e-12)
     assert_allclose(in_chunks.theta, whole.theta, rtol=1e-6, atol=1e-7)

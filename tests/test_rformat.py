@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lmmsparse.errors import ArgumentError
-from lmmsparse.rformat import (
+from lmmsparse.rprint.tables import (
     abbreviate,
     coefficient_lines,
     correlation_lines,

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
-from lmmsparse.rnumbers import format_numbers, format_pvalues, round_decimals, zap_small
+from lmmsparse.rprint.numbers import format_numbers, format_pvalues, round_decimals, zap_small
 
 NAN, INF = math.nan, math.inf
 

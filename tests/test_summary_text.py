@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lmmsparse.summary import Summary
-from lmmsparse.varcorr import TermCovariance, VarCorr
+from lmmsparse.fitted.varcorr import TermCovariance, VarCorr
+from lmmsparse.report.summary import Summary
 
 TEXTS = Path(__file__).parent / "references" / "summary"
 

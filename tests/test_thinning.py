@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lmmsparse import fitting, thinning
-from lmmsparse.fitting import fit
-from lmmsparse.objective import Objective
-from lmmsparse.thinning import thinned_design, thinned_start
-from lmmsparse.threads import single_threaded_blas
+from lmmsparse.estimation import fit as fitting
+from lmmsparse.estimation import subsample as thinning
+from lmmsparse.estimation.fit import fit
+from lmmsparse.estimation.subsample import thinned_design, thinned_start
+from lmmsparse.numerics.threads import single_threaded_blas
+from lmmsparse.objective.linear import Objective
 from tests.designs import Case, make_case, make_term, needs_cholmod, sparse_cores
 
 

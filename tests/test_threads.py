@@ -7,8 +7,8 @@ import os
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from lmmsparse import threads
-from lmmsparse.threads import available_threads, single_threaded_blas
+from lmmsparse.numerics import threads
+from lmmsparse.numerics.threads import available_threads, single_threaded_blas
 
 
 def blas_threads() -> set[int]:

@@ -10,7 +10,8 @@ import pytest
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
-from lmmsparse import LmmWarning, lmer, unseen
+from lmmsparse import LmmWarning, lmer
+from lmmsparse.pls import level_pairs as unseen
 
 Float = NDArray[np.float64]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from lmmsparse.frame.design import TermKey, term_keys
+from lmmsparse.frame.build import build_model_frame
 from lmmsparse.frame.grouping import Codes, Grouping, JointLevels, Levels
-from lmmsparse.frame.model_frame import build_model_frame
+from lmmsparse.frame.libraries import Table, open_table
+from lmmsparse.frame.model_frame import BarColumns, ModelFrame
+from lmmsparse.frame.model_matrix import TermKey, term_keys
 from lmmsparse.frame.newdata import NewData
-from lmmsparse.frame.sources import Table, open_table
-from lmmsparse.frame.types import BarColumns, ModelFrame
 
 __all__ = [
     "BarColumns",

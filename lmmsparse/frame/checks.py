@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.errors import DataError, GroupingError
-from lmmsparse.frame.design import Design
 from lmmsparse.frame.grouping import Grouping
+from lmmsparse.frame.model_matrix import Design
 
 
 def check_groupings(groupings: Mapping[str, Grouping], n: int) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lmmsparse.errors import GroupingError
 from lmmsparse.frame.columns import Column
-from lmmsparse.linalg import row_chunks
+from lmmsparse.numerics.dense import row_chunks
 
 Codes = NDArray[np.signedinteger[Any]]
 Keys = NDArray[np.int64]

@@ -15,10 +15,10 @@ from lmmsparse.errors import ArgumentError, FormulaError, NewDataError
 from lmmsparse.formula.expressions import expression_names, quoted
 from lmmsparse.formula.pointing import suggestion
 from lmmsparse.frame.columns import Column, Mask
-from lmmsparse.frame.design import Design
 from lmmsparse.frame.evaluate import evaluate
 from lmmsparse.frame.grouping import LevelMap, match, match_new
-from lmmsparse.frame.sources import Table, open_table
+from lmmsparse.frame.libraries import Table, open_table
+from lmmsparse.frame.model_matrix import Design
 from lmmsparse.frame.variables import Trained, prepared, prepared_like
 
 Matrix = NDArray[np.float64]

@@ -14,9 +14,9 @@ from lmmsparse.formula import Formula
 from lmmsparse.formula.expressions import expression_names
 from lmmsparse.formula.pointing import locate, pointed, suggestion
 from lmmsparse.frame.columns import Column
-from lmmsparse.frame.design import read_terms
 from lmmsparse.frame.evaluate import names_of, new_levels_message
 from lmmsparse.frame.grouping import labels_of
+from lmmsparse.frame.model_matrix import read_terms
 
 
 @dataclass(frozen=True)

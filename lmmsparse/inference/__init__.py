@@ -1,5 +1,5 @@
 """What can be said of the estimates: tests, intervals, profiles and the bootstrap."""
 
-from lmmsparse.inference.comparison import anova
+from lmmsparse.inference.hypotheses.anova import anova
 
 __all__ = ["anova"]

@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from lmmsparse.inference.contrasts import DEPENDENT, FTest
-from lmmsparse.inference.distributions import f_upper
 from lmmsparse.inference.uncertainty import fixed_scores
-from lmmsparse.linalg import cholesky_inverse
-from lmmsparse.objective import Objective
+from lmmsparse.inference.wald import DEPENDENT, FTest
+from lmmsparse.numerics.dense import cholesky_inverse
+from lmmsparse.numerics.distributions import f_upper
+from lmmsparse.numerics.threads import single_threaded_blas
+from lmmsparse.objective.linear import Objective
+from lmmsparse.objective.profiled import WorkingObjective
 from lmmsparse.pls.factor import multiply
-from lmmsparse.profiled import WorkingObjective
-from lmmsparse.solution import Solution
-from lmmsparse.threads import single_threaded_blas
+from lmmsparse.pls.solution import Solution
 
 Float = NDArray[np.float64]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lmmsparse.design.terms import RandomTerm
 from lmmsparse.inference.uncertainty import FLAT
-from lmmsparse.terms import RandomTerm
 
 Float = NDArray[np.float64]
 

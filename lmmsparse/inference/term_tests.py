@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.inference.contrasts import FTest, TTest, f_test, independent_rows, t_tests
-from lmmsparse.inference.distributions import chi2_upper, normal_lower, t_two_sided
-from lmmsparse.inference.fitted import Fitted
+from lmmsparse.fitted.protocol import Fitted
 from lmmsparse.inference.kenward_roger import kr_test
+from lmmsparse.inference.wald import FTest, TTest, f_test, independent_rows, t_tests
+from lmmsparse.numerics.distributions import chi2_upper, normal_lower, t_two_sided
 
 Float = NDArray[np.float64]
 

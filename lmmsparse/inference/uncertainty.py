@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.blockwise import directions
-from lmmsparse.linalg import cholesky_inverse
-from lmmsparse.objective import Objective
+from lmmsparse.numerics.dense import cholesky_inverse
+from lmmsparse.numerics.threads import single_threaded_blas
+from lmmsparse.objective.linear import Objective
+from lmmsparse.objective.profiled import WorkingObjective
 from lmmsparse.pls.factor import multiply
-from lmmsparse.profiled import WorkingObjective
-from lmmsparse.solution import Solution
-from lmmsparse.threads import single_threaded_blas
+from lmmsparse.pls.solution import Solution
+from lmmsparse.pls.solve import directions
 
 Float = NDArray[np.float64]
 

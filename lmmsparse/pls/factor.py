@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from lmmsparse.errors import FactorizationError
 from lmmsparse.kernels import leaves as kernels
 from lmmsparse.kernels import vectors
+from lmmsparse.pls.core.dense import DenseFactor, DenseInverse
+from lmmsparse.pls.core.sparse import SparseFactor, SparseInverse
 from lmmsparse.pls.couplings import Couplings
-from lmmsparse.pls.dense import DenseFactor, DenseInverse
 from lmmsparse.pls.plan import PeeledBlock, Plan, Values, core_values, scaled_entries, transformed
-from lmmsparse.pls.sparse import SparseFactor, SparseInverse
 
 Float = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from lmmsparse.crossproducts import Coupling, CrossProducts
+from lmmsparse.crossproducts.sums import Coupling, CrossProducts
 
 Float = NDArray[np.float64]
 Index = NDArray[np.int32]

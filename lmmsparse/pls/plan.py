@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.crossproducts import Coupling, CrossProducts
+from lmmsparse.crossproducts.sums import Coupling, CrossProducts
 from lmmsparse.errors import MemoryLimitError
 from lmmsparse.kernels import leaves as kernels
-from lmmsparse.pls.choose import choose_core
-from lmmsparse.pls.dense import DenseCore
-from lmmsparse.pls.graph import CoreGraph
+from lmmsparse.pls.core.choose import choose_core
+from lmmsparse.pls.core.dense import DenseCore
+from lmmsparse.pls.core.graph import CoreGraph
+from lmmsparse.pls.core.sparse import SparseCore
 from lmmsparse.pls.layout import (
     LeafPattern,
     core_positions,
@@ -25,7 +26,6 @@ from lmmsparse.pls.layout import (
     parent_targets,
     sort_entries,
 )
-from lmmsparse.pls.sparse import SparseCore
 
 Float = NDArray[np.float64]
 Index = NDArray[np.int32]

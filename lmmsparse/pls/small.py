@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.crossproducts import CrossProducts
+from lmmsparse.crossproducts.sums import CrossProducts
 from lmmsparse.kernels import small as kernels
 from lmmsparse.pls.factor import SMALLEST_PIVOT, SMALLEST_REMAINDER
 from lmmsparse.pls.layout import oriented

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmmsparse.design.terms import RandomTerm
+from lmmsparse.fitted.means import selected_effects
 from lmmsparse.frame import Codes, ModelFrame, Table
-from lmmsparse.predict import selected_effects
 from lmmsparse.prediction.rows import check_levels
-from lmmsparse.terms import RandomTerm
 
 Float = NDArray[np.float64]
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import ArgumentError, NewDataError
+from lmmsparse.fitted.means import Selected, random_part, selected_effects
 from lmmsparse.frame import Codes, ModelFrame, Table
-from lmmsparse.frame.rows import check_same_index, numeric_argument
-from lmmsparse.predict import Selected, random_part, selected_effects
-from lmmsparse.terms import RandomTerm
+from lmmsparse.frame.selection import check_same_index, numeric_argument
 
 Float = NDArray[np.float64]
 

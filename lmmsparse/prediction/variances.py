@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from lmmsparse.inference.kenward_roger import KenwardRoger
 from lmmsparse.inference.uncertainty import STEP, Uncertainty
-from lmmsparse.leverage import FactorRows, RowVariances, WorkingRows
-from lmmsparse.objective import Objective
+from lmmsparse.numerics.threads import single_threaded_blas
+from lmmsparse.objective.linear import Objective
+from lmmsparse.pls.row_variances import FactorRows, RowVariances, WorkingRows
+from lmmsparse.pls.solution import Solution
 from lmmsparse.prediction.rows import PredictedRows, TermRows
-from lmmsparse.solution import Solution
-from lmmsparse.threads import single_threaded_blas
 
 Float = NDArray[np.float64]
 

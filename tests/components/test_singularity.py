@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from lmmsparse import lmer
-from lmmsparse.components import simpler_formulas
-from lmmsparse.components.directions import empty_in_words, joined
-from lmmsparse.components.simpler_bars import simpler_bars, whole_bar
 from lmmsparse.datasets import load_dataset
+from lmmsparse.diagnostics import simpler_formulas
+from lmmsparse.diagnostics.directions import empty_in_words, joined
+from lmmsparse.diagnostics.simpler_bars import simpler_bars, whole_bar
 from lmmsparse.errors import GroupingError, LmmWarning
 
 SLEEP = "Reaction ~ Days + (Days | Subject)"

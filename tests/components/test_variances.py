@@ -14,9 +14,9 @@ import pytest
 from scipy.linalg import block_diag
 
 from lmmsparse import lmer
-from lmmsparse.control import Control
 from lmmsparse.datasets import load_dataset
 from lmmsparse.errors import ArgumentError, LmmWarning, MemoryLimitError
+from lmmsparse.estimation.control import Control
 from tests.oracle import Oracle
 
 ANSWERS = json.loads(

@@ -10,8 +10,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse.errors import ArgumentError, LmmError
-from lmmsparse.inference.boot import variance_names
-from lmmsparse.inference.boot_intervals import accelerations, interval, studentized_interval
+from lmmsparse.inference.bootstrap.intervals import accelerations, interval, studentized_interval
+from lmmsparse.inference.bootstrap.result import variance_names
 
 PARAMETERS = [
     "sd_(Intercept)|Subject",

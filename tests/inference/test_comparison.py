@@ -9,7 +9,7 @@ from scipy.stats import chi2
 from lmmsparse.datasets import load_dataset
 from lmmsparse.errors import ArgumentError, NestingWarning
 from lmmsparse.inference import anova
-from lmmsparse.inference.likelihood_ratio import likelihood_ratio
+from lmmsparse.inference.hypotheses.likelihood_ratio import likelihood_ratio
 from tests.inference.cases import ANSWERS, SLEEP, holed
 
 

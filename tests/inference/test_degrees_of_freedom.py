@@ -11,9 +11,9 @@ from hypothesis import given
 from numpy.testing import assert_allclose
 
 from lmmsparse import lmer, load_dataset
-from lmmsparse.inference.contrasts import f_test, joint_df, t_tests
 from lmmsparse.inference.kenward_roger import kenward_roger, kr_test
 from lmmsparse.inference.uncertainty import uncertainty
+from lmmsparse.inference.wald import f_test, joint_df, t_tests
 from tests.designs import LAYOUTS, Case, Float, cases_with_theta, generated, make_case
 from tests.oracle import entries
 

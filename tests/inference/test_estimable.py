@@ -16,11 +16,11 @@ from formulaic.transforms.contrasts import CustomContrasts
 from lmmsparse import lmer
 from lmmsparse.datasets import load_dataset
 from lmmsparse.errors import ArgumentError, LmmWarning, RankDeficiencyWarning
-from lmmsparse.inference import estimable
-from lmmsparse.inference.estimable import estimable_contrasts
-from lmmsparse.inference.hypotheses import marginal_contrasts
-from lmmsparse.inference.model_terms import model_terms
-from lmmsparse.inference.reductions import all_columns
+from lmmsparse.frame.model_terms import model_terms
+from lmmsparse.inference.hypotheses import estimable
+from lmmsparse.inference.hypotheses.estimable import estimable_contrasts
+from lmmsparse.inference.hypotheses.reduced import all_columns
+from lmmsparse.inference.hypotheses.term_contrasts import marginal_contrasts
 
 REFERENCES = Path(__file__).parents[1] / "references" / "inference_testing.json"
 CASES = {case["id"]: case for case in json.loads(REFERENCES.read_text(encoding="utf-8"))["empty"]}

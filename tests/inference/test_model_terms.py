@@ -7,8 +7,8 @@ import pytest
 
 from lmmsparse import lmer
 from lmmsparse.datasets import load_dataset
-from lmmsparse.inference.hypotheses import marginal_contrast, without
-from lmmsparse.inference.model_terms import model_terms
+from lmmsparse.frame.model_terms import model_terms
+from lmmsparse.inference.hypotheses.term_contrasts import marginal_contrast, without
 
 
 @pytest.mark.parametrize("fixed", ["recipe * temperature", "recipe * temp", "0 + recipe:temperature", "temp / recipe"])

@@ -12,7 +12,7 @@ from lmmsparse import lmer
 from lmmsparse.datasets import load_dataset
 from lmmsparse.errors import LmmWarning, NestingWarning
 from lmmsparse.inference import anova
-from lmmsparse.inference.nesting import is_nested
+from lmmsparse.inference.hypotheses.nesting import is_nested
 from tests.inference.cases import SLEEP
 
 

@@ -13,10 +13,10 @@ import pytest
 from scipy.optimize import minimize
 
 from lmmsparse import lmer, load_dataset
-from lmmsparse.covariance import Unstructured
+from lmmsparse.covariance.structure import Unstructured
 from lmmsparse.errors import ArgumentError, LmmWarning, SingularFitWarning
-from lmmsparse.inference.paths import hermite
-from lmmsparse.inference.restricted import RestrictedDeviance, parameters
+from lmmsparse.inference.profile.path import hermite
+from lmmsparse.inference.profile.restricted import RestrictedDeviance, parameters
 
 RECORDS = json.loads((Path(__file__).parents[1] / "references" / "inference_profiling.json").read_text("utf-8"))
 DAYS = "Reaction ~ Days + (Days | Subject)"

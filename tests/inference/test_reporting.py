@@ -13,10 +13,10 @@ import pytest
 from scipy.stats import norm
 from scipy.stats import t as t_distribution
 
-import lmmsparse.summary
+import lmmsparse.report.summary
 from lmmsparse import lmer, load_dataset
 from lmmsparse.errors import ArgumentError, DataError, LmmError, LmmWarning
-from lmmsparse.model import LinearMixedModel
+from lmmsparse.models.linear import LinearMixedModel
 
 Fit = Callable[..., Any]
 Dataset = Callable[[str], pd.DataFrame]
@@ -92,7 +92,7 @@ def test_a_summary_never_fails_for_want_of_degrees_of_freedom(
     def fails(*_: Any) -> Any:
         raise np.linalg.LinAlgError("Singular matrix")
 
-    monkeypatch.setattr(lmmsparse.summary, "fixed_tests", fails)
+    monkeypatch.setattr(lmmsparse.report.summary, "fixed_tests", fails)
     text = str(model.summary())
     assert "no degrees of freedom: Singular matrix" in text and "['lmerMod']" in text
 
@@ -100,7 +100,7 @@ def test_a_summary_never_fails_for_want_of_degrees_of_freedom(
 def test_a_large_model_is_summarised_without_them_until_they_are_known(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lmmsparse.summary, "AFFORDABLE", 0.0)
+    monkeypatch.setattr(lmmsparse.report.summary, "AFFORDABLE", 0.0)
     m = lmer("diameter ~ 1 + (1 | plate) + (1 | sample)", dataset("Penicillin"))
     object.__setattr__(m.optinfo, "plan", type("Plan", (), {"flops": 1e15})())
     assert "they take long in a model of this size" in str(m.summary())

@@ -16,10 +16,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse import lmer
 from lmmsparse.errors import ArgumentError, FactorizationError, NewDataError
-from lmmsparse.inference.boot import Bootstrap, model_clusters, variance_values
-from lmmsparse.inference.boot_draws import Cases, chosen_cases, draw_cases, reflated_modes, reflated_residuals
-from lmmsparse.inference.boot_refits import case_model, pieces, responses
-from lmmsparse.inference.boot_workers import in_processes
+from lmmsparse.inference.bootstrap.draws import Cases, chosen_cases, draw_cases, reflated_modes, reflated_residuals
+from lmmsparse.inference.bootstrap.replicates import case_model, pieces, responses
+from lmmsparse.inference.bootstrap.result import Bootstrap, model_clusters, variance_values
+from lmmsparse.inference.bootstrap.workers import in_processes
 
 DAYS = "Reaction ~ Days + (Days|Subject)"
 

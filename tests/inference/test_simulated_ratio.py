@@ -15,8 +15,13 @@ from scipy.stats import f as f_distribution
 from lmmsparse import lmer
 from lmmsparse.datasets import load_dataset
 from lmmsparse.errors import ArgumentError, LmmWarning
-from lmmsparse.inference import simulated_ratio as module
-from lmmsparse.inference.simulated_ratio import NullSpectrum, null_spectrum, residual_eigenvalues, simulated_ratios
+from lmmsparse.inference.hypotheses import simulated_ratio as module
+from lmmsparse.inference.hypotheses.simulated_ratio import (
+    NullSpectrum,
+    null_spectrum,
+    residual_eigenvalues,
+    simulated_ratios,
+)
 
 Float = NDArray[np.float64]
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from numpy.testing import assert_allclose
 
-from lmmsparse.estimates import user_estimates
-from lmmsparse.influence import held
-from lmmsparse.influence.deletions import Deletions, touched_levels
-from lmmsparse.influence.held import held_estimates
-from lmmsparse.influence.inverses import Columns
-from lmmsparse.influence.rebuild import remaining_equations
-from lmmsparse.influence.remaining import RemainingEstimates
+from lmmsparse.diagnostics.influence import theta_held as held
+from lmmsparse.diagnostics.influence.deletions import Deletions, touched_levels
+from lmmsparse.diagnostics.influence.estimates import RemainingEstimates
+from lmmsparse.diagnostics.influence.inverses import Columns
+from lmmsparse.diagnostics.influence.rebuild import remaining_equations
+from lmmsparse.diagnostics.influence.theta_held import held_estimates
+from lmmsparse.estimation.estimates import user_estimates
 from tests.designs import Case, Float, cases_with_theta, generated, make_case, make_term, needs_cholmod, sparse_cores
 
 few = settings(generated, max_examples=15)
@@ -122,7 +122,7 @@ def test_a_little_at_a_time_is_the_same(kind: str, monkeypatch: pytest.MonkeyPat
     deletions = partition(CROSSED, kind)
     at_once = found(CROSSED, CROSSED_THETA, deletions)
     monkeypatch.setattr(held, "CHUNK_NUMBERS", 1)
-    monkeypatch.setattr("lmmsparse.influence.inverses.CHUNK_NUMBERS", 1)
+    monkeypatch.setattr("lmmsparse.diagnostics.influence.inverses.CHUNK_NUMBERS", 1)
     assert_same(found(CROSSED, CROSSED_THETA, deletions), at_once)
 
 

@@ -9,7 +9,7 @@ from scipy.linalg import cho_solve, cholesky, solve_triangular
 
 from lmmsparse.errors import FactorizationError
 from lmmsparse.kernels import blocked as kernels
-from lmmsparse.pls import blocked
+from lmmsparse.pls.core import blocked
 from tests.kernels.dense_twins import upper
 
 B = blocked.BLOCK

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse.kernels import core
-from lmmsparse.pls import dense
+from lmmsparse.pls.core import dense
 from lmmsparse.pls.couplings import Couplings
 from tests.kernels import dense_twins as twins
 from tests.kernels.dense_twins import assert_alike

@@ -10,8 +10,8 @@ from numpy.testing import assert_array_equal
 from scipy.sparse import csc_array
 
 from lmmsparse.kernels import elimination as kernels
-from lmmsparse.pls import elimination
-from lmmsparse.pls.elimination import RELAXATION, Elimination, eliminate, relabelled, supernodes
+from lmmsparse.pls.core import symbolic as elimination
+from lmmsparse.pls.core.symbolic import RELAXATION, Elimination, eliminate, relabelled, supernodes
 from tests.kernels.sparse_twins import (
     SHAPES,
     eliminated,

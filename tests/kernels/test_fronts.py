@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse.kernels import fronts, sweeps
 from lmmsparse.kernels import panels as kernels
-from lmmsparse.pls.elimination import Supernodes, eliminate, supernodes
+from lmmsparse.pls.core.symbolic import Supernodes, eliminate, supernodes
 from tests.kernels import sparse_twins as twins
 from tests.kernels.sparse_twins import SHAPES, Panels, definite, expanded, neighbours, symmetric_pattern
 

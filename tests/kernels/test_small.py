@@ -13,9 +13,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from lmmsparse.errors import FactorizationError
 from lmmsparse.frame.grouping import Levels
 from lmmsparse.kernels import small as kernels
+from lmmsparse.objective.profiled import WorkingObjective
 from lmmsparse.pls.small import SMALL_FLOPS, small_responses
-from lmmsparse.profiled import WorkingObjective
-from lmmsparse.solution import Derivatives, Solution
+from lmmsparse.pls.solution import Derivatives, Solution
 from tests.designs import Case, Float, cases_with_theta, generated, make_case
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from lmmsparse.errors import MemoryLimitError, MissingDependencyError
-from lmmsparse.fitting import fit
-from lmmsparse.pls import choose, sparse
-from lmmsparse.pls.choose import choose_core, dense_bytes
-from lmmsparse.pls.dense import DenseCore
-from lmmsparse.pls.graph import CoreGraph
-from lmmsparse.pls.sparse import SparseCore
+from lmmsparse.estimation.fit import fit
+from lmmsparse.pls.core import choose, sparse
+from lmmsparse.pls.core.choose import choose_core, dense_bytes
+from lmmsparse.pls.core.dense import DenseCore
+from lmmsparse.pls.core.graph import CoreGraph
+from lmmsparse.pls.core.sparse import SparseCore
 from tests.designs import Case, make_term, needs_cholmod
 from tests.pls.test_graph import core_graph
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse.errors import FactorizationError
-from lmmsparse.pls import blocked, choose, dense
-from lmmsparse.pls.choose import choose_core, dense_bytes
+from lmmsparse.pls.core import blocked, choose, dense
+from lmmsparse.pls.core.choose import choose_core, dense_bytes
+from lmmsparse.pls.core.dense import DenseCore, dense_core, equal_work_panels
+from lmmsparse.pls.core.graph import CoreGraph
 from lmmsparse.pls.couplings import Couplings
-from lmmsparse.pls.dense import DenseCore, dense_core, equal_work_panels
-from lmmsparse.pls.graph import CoreGraph
 from tests.kernels.dense_twins import owners, whole_couplings
 
 

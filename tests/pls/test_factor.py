@@ -12,10 +12,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse.errors import FactorizationError
 from lmmsparse.frame.grouping import Levels
-from lmmsparse.objective import Objective
-from lmmsparse.pls.dense import DenseCore
+from lmmsparse.objective.linear import Objective
+from lmmsparse.pls.core.dense import DenseCore
+from lmmsparse.pls.core.sparse import SparseCore
 from lmmsparse.pls.factor import Factor, multiply
-from lmmsparse.pls.sparse import SparseCore
 from tests.designs import Case, Float, cases_with_theta, generated, make_case, needs_cholmod, sparse_cores
 from tests.kernels.dense_twins import owners
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from lmmsparse.pls import graph as graphs
-from lmmsparse.pls.graph import CoreGraph, fill_at_least, pattern
+from lmmsparse.pls.core import graph as graphs
+from lmmsparse.pls.core.graph import CoreGraph, fill_at_least, pattern
 from tests.kernels.sparse_twins import expanded, union_of_cliques
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from lmmsparse.fitting import fit
-from lmmsparse.objective import Objective
-from lmmsparse.pls import held
-from lmmsparse.pls.dense import DenseCore, DenseFactor
-from lmmsparse.profiled import WorkingObjective
+from lmmsparse.estimation.fit import fit
+from lmmsparse.objective.linear import Objective
+from lmmsparse.objective.profiled import WorkingObjective
+from lmmsparse.pls import releasable as held
+from lmmsparse.pls.core.dense import DenseCore, DenseFactor
 from tests.designs import Case, make_case, make_term, no_small_models
 
 

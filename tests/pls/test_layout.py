@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from numpy.testing import assert_array_equal
 
-from lmmsparse.crossproducts import Coupling
+from lmmsparse.crossproducts.sums import Coupling
 from lmmsparse.pls import layout
 from lmmsparse.pls.plan import elimination_order
 from tests.designs import Case, cases, generated, make_case

@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 from scipy.sparse import csc_array
 
 from lmmsparse.errors import LmmError, MemoryLimitError, MissingDependencyError
-from lmmsparse.pls.cholmod import minimum_degree, nested_dissection
+from lmmsparse.pls.core.ordering import minimum_degree, nested_dissection
 from tests.designs import needs_cholmod
 from tests.kernels.sparse_twins import SHAPES, eliminated, symmetric_pattern
 

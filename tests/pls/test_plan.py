@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from numpy.testing import assert_array_equal
 
-from lmmsparse.crossproducts import CrossProducts
+from lmmsparse.crossproducts.sums import CrossProducts
 from lmmsparse.pls.plan import Plan, elimination_order, make_plan
 from tests.designs import Case, cases, generated, grouping, make_case, make_term, needs_cholmod, sparse_cores
 from tests.kernels.dense_twins import owners

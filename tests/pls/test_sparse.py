@@ -10,10 +10,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse.errors import FactorizationError, MissingDependencyError
-from lmmsparse.pls import dense, sparse
+from lmmsparse.pls.core import dense, sparse
+from lmmsparse.pls.core.graph import CoreGraph
+from lmmsparse.pls.core.sparse import SparseCore, sparse_core
 from lmmsparse.pls.couplings import Couplings
-from lmmsparse.pls.graph import CoreGraph
-from lmmsparse.pls.sparse import SparseCore, sparse_core
 from tests.designs import needs_cholmod
 from tests.kernels import sparse_twins as twins
 from tests.pls.test_graph import core_graph, random_graph

@@ -105,7 +105,7 @@ def test_new_rows_with_pairs_of_levels_that_the_fit_has_not_seen(
 def test_pairs_are_found_in_pieces(
     name: str, data: pd.DataFrame, new: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lmmsparse.unseen.CHUNK_NUMBERS", 70)
+    monkeypatch.setattr("lmmsparse.pls.level_pairs.CHUNK_NUMBERS", 70)
     test_new_rows_with_pairs_of_levels_that_the_fit_has_not_seen(name, data, new, None)
 
 

@@ -1,1 +1,0 @@
-"""What a fit says of its variances: shares, marginal covariances, shrinkage, principal components, singular fits."""

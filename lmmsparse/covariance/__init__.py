@@ -1,0 +1,1 @@
+"""Covariance of the random effects of one level: parameters, template λ, local coordinates."""

@@ -1,0 +1,1 @@
+"""What is assumed of the rows, as numbers in working coordinates."""

@@ -1,0 +1,299 @@
+"""Working coordinates, in which neither the units nor the origin of any variable matter.
+
+X becomes orthonormal (XᵀWX = n I), the columns of each random-effect term become orthonormal or at least
+of unit mean square, and y becomes its least-squares residual of unit mean square.  Everything that the engine
+computes is mapped back by the small matrices kept here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmmsparse.design.terms import RandomTerm, taken_columns
+from lmmsparse.frame import Codes
+from lmmsparse.numerics.dense import row_chunks
+from lmmsparse.numerics.orthonormal import gram, magnitudes, orthonormalized, unit_scales
+
+Float = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+# A factor of a term's columns is inverted only while it keeps this many digits.
+SMALLEST_PIVOT = 1e-12
+# X reproduces the response when its residual is below this share of the response's range, or below its rounding errors.
+EXACT_FIT = 1e-12
+ROUNDING_UNITS = 4.0
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """Maps between the user's columns and the working ones.
+
+    Attributes
+    ----------
+    fixed_map : (p, p) array
+        B with X = X_working B, hence β = B⁻¹ β_working.
+    term_maps : tuple of (k, k) arrays
+        Lower triangular L_t with C_t = C_working L_t, hence λ_working = L_t λ.
+    """
+
+    fixed_map: Float
+    term_maps: tuple[Float, ...]
+
+
+@dataclass(frozen=True)
+class ResponseCoordinates:
+    """Origin and unit of the working response: y − offset = X start + scale · y_working.
+
+    ``exact`` when X alone reproduces the response to rounding, so that y_working is noise.
+    """
+
+    start: Float
+    scale: float
+    exact: bool
+
+
+@dataclass(frozen=True)
+class ManyResponses:
+    """`ResponseCoordinates` of m responses: ``start`` (p, m), ``scale`` (m,), ``exact`` (m,) of bool."""
+
+    start: Float
+    scale: Float
+    exact: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class WorkingBlock:
+    """All terms of one grouping factor, side by side.
+
+    Attributes
+    ----------
+    group : str
+    codes : (n,) array of int8, int16 or int32
+    n_levels : int
+    columns : (n, K) array
+        Working columns of all terms of this factor.
+    terms : tuple of int
+        Positions of those terms, in the order of their columns.
+    """
+
+    group: str
+    codes: Codes
+    n_levels: int
+    columns: Float
+    terms: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class WorkingDesign:
+    """The design in working coordinates: X (n, p), the blocks, and prior weights (n,) or None."""
+
+    X: Float
+    blocks: tuple[WorkingBlock, ...]
+    weights: Float | None
+    coordinates: Coordinates
+
+
+def taken_rows(design: WorkingDesign, rows: Index) -> WorkingDesign:
+    """The design of some rows in the coordinates of all; levels that have none of them are left out."""
+    return replace(
+        design,
+        X=design.X[rows],
+        blocks=tuple(_taken_block(block, rows) for block in design.blocks),
+        weights=None if design.weights is None else design.weights[rows],
+    )
+
+
+def _taken_block(block: WorkingBlock, rows: Index) -> WorkingBlock:
+    codes = block.codes[rows]
+    seen = np.zeros(block.n_levels, dtype=bool)
+    seen[codes] = True
+    renumber = np.cumsum(seen) - 1  # in wide integers: codes are as narrow as the levels allow
+    return replace(
+        block,
+        codes=renumber[codes].astype(block.codes.dtype),
+        n_levels=int(seen.sum()),
+        columns=taken_columns(block.columns, rows),
+    )
+
+
+def orthonormal_columns(X: Float, weights: Float | None) -> tuple[Float, Float]:
+    """Q and B with X = Q B and QᵀWQ = n I.
+
+    Columns are centred first when one of them is constant, so that a large origin costs no digits.
+
+    Parameters
+    ----------
+    X : (n, p) array of full column rank
+    weights : (n,) array or None
+    """
+    p = X.shape[1]
+    if p == 0:
+        return X, np.zeros((0, 0))
+    work = np.array(X, dtype=float, order="F")
+    highest, lowest = work.max(axis=0), work.min(axis=0)
+    scale = unit_scales(np.maximum(highest, -lowest))
+    work /= scale
+    centring = np.eye(p)
+    constant = np.flatnonzero(highest == lowest)
+    if constant.size:
+        c = constant[0]
+        means = work.mean(axis=0) if weights is None else (weights / weights.sum()) @ work
+        means[c] = 0.0
+        work -= means
+        centring[c] += means / (X[0, c] / scale[c])
+    root = None if weights is None else np.sqrt(weights)[:, None]
+    if root is not None:
+        work *= root
+    unit = unit_scales(magnitudes(work))
+    work /= unit
+    Q, R = orthonormalized(work)
+    if root is not None:
+        Q /= root
+    return Q, (R * unit) @ centring * scale
+
+
+def term_coordinates(columns: Float, weights: Float | None, rotate: bool) -> tuple[Float, Float]:
+    """C_working and lower triangular L with C = C_working L.
+
+    With ``rotate`` the working columns are orthonormal (mean square 1, weighted), found by a QL factorization: it keeps
+    λ lower triangular.  Without it, or when columns are linearly dependent, they are only scaled.
+    """
+    n, k = columns.shape
+    if k == 1 and columns.strides[0] == 0:  # an intercept: one number stands for the column
+        total = float(n) if weights is None else float(weights.sum())
+        unit = abs(float(columns[0, 0])) * np.sqrt(total / n)
+        return np.broadcast_to(columns[0] / unit, (n, 1)), np.array([[unit]])
+    root = None if weights is None else np.sqrt(weights)[:, None]
+    work = np.array(columns, dtype=float, order="F")
+    if root is not None:
+        work *= root
+    magnitude = unit_scales(magnitudes(work))
+    work /= magnitude
+    lengths = np.sqrt([work[:, j] @ work[:, j] / n for j in range(k)])
+    lengths[lengths == 0] = 1.0
+    if rotate and k > 1 and n >= k:
+        Q, lower = orthonormalized(work, lower=True)
+        pivots = np.diag(lower)
+        if (np.abs(pivots) > SMALLEST_PIVOT * lengths).all():
+            signs = np.where(pivots < 0, -1.0, 1.0)
+            if (signs < 0).any():
+                Q *= signs
+            if root is not None:
+                Q /= root
+            return Q, (lower * signs[:, None]) * magnitude
+    scales = magnitude * lengths
+    return columns / scales, np.diag(scales)
+
+
+def working_design(X: Float, terms: Sequence[RandomTerm], weights: Float | None) -> WorkingDesign:
+    """Working columns of X (n, p, full rank) and of all terms, gathered by grouping factor."""
+    Q, fixed_map = orthonormal_columns(X, weights)
+    working = [term_coordinates(term.columns, weights, term.structure.rotates) for term in terms]
+    members: dict[str, list[int]] = {}
+    for t, term in enumerate(terms):
+        members.setdefault(term.group, []).append(t)
+    blocks = tuple(
+        WorkingBlock(
+            group=group,
+            codes=terms[positions[0]].codes,
+            n_levels=terms[positions[0]].n_levels,
+            columns=working[positions[0]][0] if len(positions) == 1 else np.hstack([working[t][0] for t in positions]),
+            terms=tuple(positions),
+        )
+        for group, positions in members.items()
+    )
+    return WorkingDesign(Q, blocks, weights, Coordinates(fixed_map, tuple(L for _, L in working)))
+
+
+def working_response(response: Float, design: WorkingDesign) -> tuple[Float, ResponseCoordinates]:
+    """The working response (n,) and its coordinates.
+
+    Parameters
+    ----------
+    response : (n,) array
+        y − offset, finite.
+    """
+    y, many = working_responses(response[:, None], design)
+    return y[:, 0], ResponseCoordinates(many.start[:, 0], float(many.scale[0]), bool(many.exact[0]))
+
+
+def working_responses(responses: Float, design: WorkingDesign) -> tuple[Float, ManyResponses]:
+    """Working responses (n, m) and their coordinates, each column as `working_response` has it.
+
+    Parameters
+    ----------
+    responses : (n, m) array
+        y − offset, finite.
+    """
+    Q, weights = design.X, design.weights
+    n, m = responses.shape
+    highest, lowest = responses.max(axis=0), responses.min(axis=0)
+    magnitude = np.maximum(highest, -lowest)
+    magnitude[magnitude == 0] = 1.0
+    residual = responses / magnitude
+    projection, step = np.zeros((Q.shape[1], m)), np.zeros((Q.shape[1], m))
+    square = np.zeros(m)
+    for sweep in range(3):  # the second projection removes what rounding left in the first
+        coefficients, step = step, np.zeros_like(step)
+        for rows in row_chunks(n, m + Q.shape[1]):
+            part = residual[rows]
+            if sweep:
+                part -= Q[rows] @ coefficients
+            weighted = part if weights is None else part * weights[rows, None]
+            if sweep < 2:
+                step += Q[rows].T @ weighted
+            else:
+                square += np.einsum("ij,ij->j", part, weighted)
+        step /= n
+        projection += step
+    length = np.sqrt(square / n)
+    start = np.linalg.solve(design.coordinates.fixed_map, projection) * magnitude
+    spread = highest / magnitude - lowest / magnitude
+    typical = length if weights is None else length / np.sqrt(weights.mean())  # in the unit of the response
+    exact = typical <= np.maximum(EXACT_FIT * spread, ROUNDING_UNITS * np.finfo(float).eps)
+    length[length == 0] = 1.0
+    residual /= length
+    return residual, ManyResponses(start, length * magnitude, exact)
+
+
+def redundant_terms(design: WorkingDesign, terms: Sequence[RandomTerm]) -> tuple[int, ...]:
+    """Terms of one grouping factor whose covariance parameters cannot be told apart; empty when there are none.
+
+    In an orthonormal basis of all columns of the factor, the entries (a, b) of the covariances of its terms multiply
+    the matrices v_a v_bᵀ + v_b v_aᵀ; the parameters are identified only when these are linearly independent.
+    """
+    for block in design.blocks:
+        if len(block.terms) == 1:
+            continue
+        values, vectors = np.linalg.eigh(gram(block.columns, design.weights))
+        used = values > 1e-10 * values[-1]
+        coefficients = vectors[:, used] * np.sqrt(values[used])  # one row a column of the block
+        kernels, start = [], 0
+        for t in block.terms:
+            structure = terms[t].structure
+            for a, b in zip(*structure.entries, strict=True):
+                outer = np.outer(coefficients[start + a], coefficients[start + b])
+                kernels.append((outer + outer.T).ravel())
+            start += structure.size
+        stacked = np.array(kernels)
+        stacked /= np.maximum(np.linalg.norm(stacked, axis=1, keepdims=True), np.finfo(float).tiny)
+        if np.linalg.matrix_rank(stacked, tol=1e-6) < len(stacked):
+            return block.terms
+    return ()
+
+
+def theta_maps(term_maps: Sequence[Float], terms: Sequence[RandomTerm]) -> Float:
+    """Block diagonal matrix T with θ_working = T θ: the free entries of L_t λ as a function of those of λ."""
+    sizes = [term.structure.n_theta for term in terms]
+    total = sum(sizes)
+    T = np.zeros((total, total))
+    offset = 0
+    for size, L, term in zip(sizes, term_maps, terms, strict=True):
+        for i, unit in enumerate(np.eye(size)):
+            T[offset : offset + size, offset + i] = term.structure.theta(L @ term.structure.template(unit))
+        offset += size
+    return T

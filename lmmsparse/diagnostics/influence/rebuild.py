@@ -1,0 +1,52 @@
+"""The model on the rows that are left: its equations and its estimates formed anew."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmmsparse.crossproducts.sums import cross_products
+from lmmsparse.design.coordinates import WorkingDesign, taken_rows
+from lmmsparse.diagnostics.influence.downdate import Equations
+from lmmsparse.numerics.dense import inner
+from lmmsparse.numerics.orthonormal import gram
+from lmmsparse.numerics.rank import independent_columns
+from lmmsparse.pls.factor import Factor
+from lmmsparse.pls.plan import make_plan
+
+Float = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+
+def remaining_equations(known: Equations, rows: Index, memory_limit: float) -> Float:
+    """[X r]ᵀV⁻¹[X r] of the rows that are left, (p + 1, p + 1), from their own cross-products.
+
+    Parameters
+    ----------
+    rows : (k,) array
+        Rows that are left.
+    memory_limit : float
+        Bytes that a factorization may take.
+    """
+    left = taken_rows(known.design, rows)
+    products = cross_products(left, known.residual[rows])
+    plan, values = make_plan(products, tuple(block.group for block in left.blocks), memory_limit)
+    factor = Factor(plan, values, list(known.templates))
+    right = factor.forward([lam.T @ b for lam, b in zip(known.templates, products.rhs, strict=True)])
+    return np.asarray(products.fixed - sum(inner(r, r) for r in right))
+
+
+def lost_directions(design: WorkingDesign, rows: Index) -> tuple[Float, Float]:
+    """Orthonormal directions of β (in working coordinates) that some rows determine, and that they do not.
+
+    Returns
+    -------
+    kept, lost : (p, rank) and (p, p - rank) arrays
+    """
+    X, p = design.X[rows], design.X.shape[1]
+    weights = None if design.weights is None else design.weights[rows]
+    rank = len(independent_columns(X, weights)) if len(rows) else 0
+    if rank == p:
+        return np.eye(p), np.zeros((p, 0))
+    vectors = np.linalg.eigh(gram(X, weights))[1] if len(rows) else np.eye(p)
+    return vectors[:, p - rank :], vectors[:, : p - rank]

@@ -1,0 +1,110 @@
+"""Estimates without each of several sets of rows, θ estimated again from the rows that are left."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmmsparse.covariance.structure import Diagonal
+from lmmsparse.design.terms import RandomTerm, taken_columns
+from lmmsparse.diagnostics.influence.deletions import Deletions
+from lmmsparse.diagnostics.influence.estimates import RemainingEstimates, no_estimates, write_estimates, write_partial
+from lmmsparse.diagnostics.influence.rebuild import lost_directions
+from lmmsparse.errors import GroupingError, LmmError, LmmWarning
+from lmmsparse.estimation.estimates import Estimates
+from lmmsparse.estimation.fit import controlled_fit, start_near
+from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.frame import Levels
+from lmmsparse.frame.checks import check_term_size
+from lmmsparse.frame.response import check_varies
+from lmmsparse.numerics.rank import independent_columns
+from lmmsparse.objective.linear import make_objective
+
+Float = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Refitted:
+    """What became of the refits: estimates, whether each search converged, and why some gave nothing."""
+
+    estimates: RemainingEstimates
+    converged: NDArray[np.bool_]
+    failures: dict[int, str]
+
+
+def refitted_estimates(model: Fitted, deletions: Deletions) -> Refitted:
+    """Fit the model without each set of rows, each search warm from θ̂."""
+    out = no_estimates(deletions.count, len(model.estimates.beta), len(model.estimates.theta))
+    converged, failures = np.zeros(deletions.count, dtype=bool), {}
+    for i in range(deletions.count):
+        rows = np.flatnonzero(deletions.codes != i)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", LmmWarning)
+            try:
+                converged[i] = _refit(out, i, model, rows)
+            except (LmmError, np.linalg.LinAlgError) as error:
+                failures[i] = f"{type(error).__name__}: {error}"
+    return Refitted(out, converged, failures)
+
+
+def _refit(out: RemainingEstimates, place: int, model: Fitted, rows: Index) -> bool:
+    """Fit the remaining rows and write the estimates down; whether the search converged."""
+    frame, control = model.frame, model.control
+    weights = None if frame.weights is None else frame.weights[rows]
+    X = frame.X[rows]
+    columns = independent_columns(X, weights)
+    if len(columns) >= len(rows):
+        raise GroupingError(f"{len(rows)} rows are left for {len(columns)} fixed effects")
+    response = frame.y_less_offset[rows]
+    check_varies(response, frame.formula.response)
+    objective = make_objective(
+        response,
+        np.asfortranarray(X[:, columns]),
+        [_remaining_term(term, rows) for term in model.terms],
+        weights=weights,
+        reml=model.is_reml,
+        memory_limit=control.memory_bytes,
+    )
+    start = start_near(objective, model.estimates.theta)
+    estimates, info = controlled_fit(objective, control, start=start)
+    if estimates.perfect:
+        raise GroupingError("the rows that are left are fitted perfectly")
+    out.theta[place] = estimates.theta
+    _write(out, place, model, rows, columns, estimates)
+    return info.converged
+
+
+def _remaining_term(term: RandomTerm, rows: Index) -> RandomTerm:
+    levels, codes = np.unique(term.codes[rows], return_inverse=True)
+    if not 1 < len(levels) < len(rows):
+        raise GroupingError(f"{len(levels)} levels of {term.group!r} are left in {len(rows)} rows")
+    correlated = not isinstance(term.structure, Diagonal)
+    check_term_size(f"({' + '.join(term.names)} | {term.group})", len(term.names), len(levels), correlated, len(rows))
+    columns = taken_columns(term.columns, rows)
+    return replace(term, codes=codes.ravel().astype(np.int32), labels=Levels(levels), columns=columns)
+
+
+def _write(
+    out: RemainingEstimates, place: int, model: Fitted, rows: Index, columns: Index, estimates: Estimates
+) -> None:
+    """Estimates of the remaining rows in the working coordinates of all rows."""
+    objective, full = model.objective, model.estimates
+    scale, p = objective.response.scale, len(full.beta)
+    beta, covariance = np.zeros(p), np.zeros((p, p))
+    beta[columns] = estimates.beta
+    covariance[np.ix_(columns, columns)] = estimates.fixed_covariance / estimates.sigma**2
+    to_working = objective.design.coordinates.fixed_map / scale
+    shift = to_working @ (beta - full.beta)
+    covariance = to_working @ covariance @ to_working.T * scale**2
+    sigma2 = (estimates.sigma / scale) ** 2
+    if len(columns) == p:
+        which = np.array([place])
+        information = np.asarray(np.linalg.inv(covariance))[None]
+        write_estimates(out, which, objective, full, shift[None], information, np.array([sigma2]))
+    else:
+        lost = lost_directions(objective.design, rows)[1]
+        write_partial(out, place, objective, full, shift, covariance, lost, sigma2)

@@ -1,0 +1,149 @@
+"""A singular fit, explained: what is empty, and which simpler formula says the same."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmmsparse.diagnostics.directions import EMPTY_BELOW, TermRank, empty_in_words, spreads
+from lmmsparse.diagnostics.simpler_formulas import Alternative, Alternatives, FormulaSearch
+from lmmsparse.fitted.protocol import Fitted
+
+# A relative standard deviation below this is named as nearly none.
+NEARLY = 0.05
+# Characters in a line of the text.
+WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Singularity:
+    """Diagnosis of the random effects of a fit, from `LinearMixedModel.singularity`; ``print`` it.
+
+    Attributes
+    ----------
+    singular : bool
+    perfect : bool
+        The residual variance is zero, so that the variances mean nothing and nothing was tried.
+    formula : str
+    reml : bool
+    criterion : float
+        REML criterion or −2 log-likelihood of the model.
+    terms : tuple of TermRank
+        Rank, smallest relative standard deviation and findings of every term.
+    simpler : Alternative or None
+        The formula with the fewest parameters that has the same likelihood: ``formula, criterion, rise, saved``.
+    closest : Alternative or None
+        Where no formula from the same columns has it, or the simpler one is still singular: the cheapest next step.
+    shifted : Alternative or None
+        A formula of the same likelihood with another origin of a slope variable, found from these data; ``saved``
+        does not count that origin.
+    """
+
+    singular: bool
+    perfect: bool
+    formula: str
+    reml: bool
+    criterion: float
+    terms: tuple[TermRank, ...]
+    simpler: Alternative | None
+    closest: Alternative | None
+    shifted: Alternative | None
+
+    def __str__(self) -> str:
+        if self.perfect:
+            return "Perfect fit: nothing is left of the response, and the variances of the random effects mean nothing."
+        lines = [*self._directions(), *self._near()]
+        if self.singular:
+            lines += self._alternatives()
+        return "\n".join(lines)
+
+    def _directions(self) -> list[str]:
+        if not self.singular:
+            smallest = min(self.terms, key=lambda term: term.smallest)
+            return [
+                "The fit is not singular: every direction of the random effects has a variance.",
+                f"The smallest relative standard deviation is {smallest.smallest:.3g}, in {smallest.term}.",
+            ]
+        groups = [term.group for term in self.terms]
+        out = ["The fit is singular: some directions of the random effects have no variance."]
+        for term in self.terms:
+            name = term.group if groups.count(term.group) == 1 else term.term
+            out += [_wrapped(f"  {name}: {finding}") for finding in term.findings]
+        return out
+
+    def _near(self) -> list[str]:
+        return [
+            f"  {term.term} is nearly singular: its smallest relative standard deviation is {term.smallest:.2g}"
+            for term in self.terms
+            if not term.is_singular and term.smallest < NEARLY
+        ]
+
+    def _alternatives(self) -> list[str]:
+        criterion = "REML criterion" if self.reml else "-2 log-likelihood"
+        out = []
+        if self.simpler is not None:
+            one = self.simpler
+            out += [
+                f"The same {criterion} ({one.criterion:.4f}; here {self.criterion:.4f}), {_fewer(one.saved)}:",
+                f"  {one.formula}",
+            ]
+        if self.closest is not None:
+            one, more = self.closest, " even" if self.simpler else ""
+            out += [
+                f"None of the{more} simpler formulas that were tried has the {criterion} {self.criterion:.4f};",
+                f"the closest raises it by {one.rise:.4g}, {_fewer(one.saved)}:",
+                f"  {one.formula}",
+            ]
+        if self.shifted is not None:
+            one = self.shifted
+            out += [
+                f"With an origin found from these data (count it as a parameter), the same {criterion} "
+                f"({one.criterion:.4f}) has:",
+                f"  {one.formula}",
+            ]
+        if not out:
+            out.append("No simpler formula from the same columns could be fitted.")
+        return out
+
+    __repr__ = __str__
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, subsequent_indent=" " * 6, break_long_words=False, break_on_hyphens=False)
+
+
+def _fewer(saved: int) -> str:
+    return f"{saved} parameter{'' if saved == 1 else 's'} fewer"
+
+
+def diagnosis(m: Fitted) -> Singularity:
+    """What `singularity` returns."""
+    terms = tuple(_term_rank(m, t) for t in range(len(m.terms)))
+    perfect = m.estimates.perfect
+    singular = any(term.is_singular for term in terms)
+    found = Alternatives(None, None, None)
+    if singular and not perfect:
+        found = FormulaSearch(m, [term.rank for term in terms]).run()
+    return Singularity(
+        singular=singular,
+        perfect=perfect,
+        formula=m.frame.formula.text,
+        reml=m.is_reml,
+        criterion=m.criterion,
+        terms=terms,
+        simpler=found.simpler,
+        closest=found.closest,
+        shifted=found.shifted,
+    )
+
+
+def _term_rank(m: Fitted, t: int) -> TermRank:
+    term, bar = m.terms[t], m.frame.formula.bars[m.terms[t].bar]
+    g, where = m.objective.working.columns[t]
+    values = spreads(m.estimates.solution.templates[g][where, where], term.structure.rotates)
+    rank = int((values >= EMPTY_BELOW).sum())
+    lengths = np.sqrt((m.objective.design.coordinates.term_maps[t] ** 2).sum(axis=0))
+    findings = empty_in_words(term.names, m.estimates.templates[t], lengths, rank, m.sigma)
+    return TermRank(bar.name, term.group, term.names, rank, float(values[-1]), findings)

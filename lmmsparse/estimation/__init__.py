@@ -1,0 +1,1 @@
+"""From an objective to estimates: starts, search, boundary, certificate."""

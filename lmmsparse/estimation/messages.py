@@ -1,0 +1,52 @@
+"""What a reader of a fit must know, said once, as warnings with classes."""
+
+from __future__ import annotations
+
+import warnings
+
+from lmmsparse.design.coordinates import redundant_terms
+from lmmsparse.errors import ConvergenceWarning, IdentifiabilityWarning, PerfectFitWarning, SingularFitWarning
+from lmmsparse.estimation.estimates import Estimates
+from lmmsparse.estimation.fit import OptInfo
+from lmmsparse.frame import ModelFrame
+from lmmsparse.objective.linear import Objective
+
+
+def warn_of(estimates: Estimates, info: OptInfo, objective: Objective, stacklevel: int) -> None:
+    """Warn when a fit is perfect, not converged or singular, and when θ is not identified.
+
+    Parameters
+    ----------
+    stacklevel : int
+        Of `warnings.warn`: where the warning is to appear to come from.
+    """
+    if estimates.perfect:
+        warnings.warn(info.message, PerfectFitWarning, stacklevel=stacklevel)
+    elif not info.converged:
+        warnings.warn(info.message, ConvergenceWarning, stacklevel=stacklevel)
+    elif estimates.singular:
+        text = f"{info.message.removeprefix('converged: ')}; m.singularity() explains"
+        warnings.warn(text, SingularFitWarning, stacklevel=stacklevel)
+    redundant = redundant_terms(objective.design, objective.terms)
+    names = info.flat or tuple(name for t in redundant for name in objective.terms[t].theta_names)
+    if names:
+        warnings.warn(
+            f"the data cannot tell apart {', '.join(names)}: theta is not identified, "
+            "although the fitted values and the criterion are",
+            IdentifiabilityWarning,
+            stacklevel=stacklevel,
+        )
+
+
+def notes(frame: ModelFrame, info: OptInfo) -> tuple[str, ...]:
+    """The same for the end of a summary: dropped columns, and how the search ended when there is something to say."""
+    out = []
+    if frame.dropped:
+        columns = "column" if len(frame.dropped) == 1 else "columns"
+        out.append(
+            f"fixed-effect model matrix is rank deficient so dropping {len(frame.dropped)} {columns}: "
+            + ", ".join(frame.dropped)
+        )
+    if info.message != "converged":
+        out.append(info.message.removeprefix("converged: "))
+    return tuple(out)

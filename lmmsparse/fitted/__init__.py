@@ -1,0 +1,1 @@
+"""What a fit knows of itself."""

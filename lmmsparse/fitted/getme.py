@@ -1,0 +1,115 @@
+"""``getme``: the parts of a fitted model under lme4's names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import block_diag, csc_array, csr_array, hstack
+
+from lmmsparse.design.terms import RandomTerm
+from lmmsparse.errors import ArgumentError
+from lmmsparse.estimation.estimates import Estimates
+from lmmsparse.frame import ModelFrame
+from lmmsparse.objective.linear import Objective
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a fit consists of."""
+
+    frame: ModelFrame
+    terms: tuple[RandomTerm, ...]
+    objective: Objective
+    estimates: Estimates
+
+
+def random_matrix(terms: tuple[RandomTerm, ...]) -> csc_array:
+    """Z as a sparse (n, q) matrix, level after level within a term: on request only, the engine never forms it."""
+    blocks = []
+    for term in terms:
+        n, k = term.columns.shape
+        columns = term.codes.astype(np.int64)[:, None] * k + np.arange(k)
+        indptr = np.arange(0, n * k + 1, k)
+        values = np.ascontiguousarray(term.columns).ravel()
+        blocks.append(csr_array((values, columns.ravel(), indptr), shape=(n, term.n_levels * k)))
+    return csc_array(hstack(blocks, format="csc"))
+
+
+def relative_factor(terms: tuple[RandomTerm, ...], templates: tuple[Float, ...]) -> csc_array:
+    """Λ as a sparse (q, q) matrix: λ_t once for every level of term t."""
+    blocks = [
+        block_diag([csc_array(lam)] * term.n_levels, format="csc") for term, lam in zip(terms, templates, strict=True)
+    ]
+    return csc_array(block_diag(blocks, format="csc"))
+
+
+def _flat(vectors: tuple[Float, ...]) -> Float:
+    return np.concatenate([v.ravel() for v in vectors])
+
+
+def _fixed_information(parts: Parts) -> Float:
+    sigma2 = parts.estimates.sigma**2
+    return np.asarray(np.linalg.inv(parts.estimates.fixed_covariance / sigma2))
+
+
+GETTERS: dict[str, Callable[[Parts], Any]] = {
+    "X": lambda m: m.frame.X.copy(),
+    "Z": lambda m: random_matrix(m.terms),
+    "Zt": lambda m: csc_array(random_matrix(m.terms).T),
+    "y": lambda m: m.frame.y.copy(),
+    "mu": lambda m: (
+        m.frame.X @ m.estimates.beta
+        + random_matrix(m.terms) @ _flat(m.estimates.b)
+        + (0.0 if m.frame.offset is None else m.frame.offset)
+    ),
+    "offset": lambda m: np.zeros(len(m.frame.y)) if m.frame.offset is None else m.frame.offset.copy(),
+    "weights": lambda m: np.ones(len(m.frame.y)) if m.frame.weights is None else m.frame.weights.copy(),
+    "theta": lambda m: m.estimates.theta.copy(),
+    "beta": lambda m: m.estimates.beta.copy(),
+    "fixef": lambda m: m.estimates.beta.copy(),
+    "sigma": lambda m: m.estimates.sigma,
+    "u": lambda m: _flat(m.estimates.u),
+    "b": lambda m: _flat(m.estimates.b),
+    "Lambda": lambda m: relative_factor(m.terms, m.estimates.templates),
+    "Lambdat": lambda m: csc_array(relative_factor(m.terms, m.estimates.templates).T),
+    "RX": lambda m: np.linalg.cholesky(_fixed_information(m)).T,
+    "lower": lambda m: m.objective.lower_bounds.copy(),
+    "is_REML": lambda m: m.objective.reml,
+    "n": lambda m: len(m.frame.y),
+    "p": lambda m: m.frame.X.shape[1],
+    "q": lambda m: sum(u.size for u in m.estimates.u),
+    "p_i": lambda m: [len(t.names) for t in m.terms],
+    "l_i": lambda m: [t.n_levels for t in m.terms],
+    "q_i": lambda m: [t.n_levels * len(t.names) for t in m.terms],
+    "k": lambda m: len(m.terms),
+    "m": lambda m: len(m.objective.theta_names),
+    "m_i": lambda m: [t.structure.n_theta for t in m.terms],
+    "cnms": lambda m: [(t.group, list(t.names)) for t in m.terms],
+    "Gp": lambda m: np.concatenate([[0], np.cumsum([u.size for u in m.estimates.u])]),
+    "flist": lambda m: {name: g.levels.to_numpy()[g.codes] for name, g in m.frame.groupings.items()},
+    "theta_names": lambda m: list(m.objective.theta_names),
+    "fixef_names": lambda m: list(m.frame.fixed_names),
+    "ST": lambda m: [lam.copy() for lam in m.estimates.templates],
+    "REML": lambda m: m.frame.X.shape[1] if m.objective.reml else 0,
+    "devcomp": lambda m: {
+        "pwrss": m.estimates.pwrss,
+        "wrss": m.estimates.pwrss - float((_flat(m.estimates.u) ** 2).sum()),
+        "ussq": float((_flat(m.estimates.u) ** 2).sum()),
+        "ldL2": m.estimates.solution.factor.logdet,
+        "sigma": m.estimates.sigma,
+        "cmp": m.estimates.criterion,
+    },
+}
+
+
+def extract(name: str, parts: Parts) -> Any:
+    """The part of a model with one of lme4's ``getME`` names."""
+    if not isinstance(name, str) or name not in GETTERS:
+        raise ArgumentError(f"getme: unknown name {name!r}; there are {', '.join(sorted(GETTERS))}")
+    return GETTERS[name](parts)

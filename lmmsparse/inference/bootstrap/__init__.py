@@ -1,0 +1,1 @@
+"""Parametric and nonparametric bootstrap: draws, refits, intervals."""

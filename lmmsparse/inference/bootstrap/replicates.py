@@ -1,0 +1,306 @@
+"""Replicates of a bootstrap: a piece of them at a time, each piece from a random stream of its own."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lmmsparse.design.terms import RandomTerm, taken_columns
+from lmmsparse.errors import ArgumentError, GroupingError, LmmError, LmmWarning
+from lmmsparse.estimation.fit import controlled_fit, start_near
+from lmmsparse.fitted.effects import terms_by_group
+from lmmsparse.fitted.means import predict_rows
+from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.fitted.simulate import draw_responses
+from lmmsparse.frame import Levels, ModelFrame
+from lmmsparse.frame.grouping import Grouping, JointLevels, LevelMap
+from lmmsparse.frame.response import check_varies
+from lmmsparse.inference.bootstrap.draws import (
+    Cases,
+    Clusters,
+    draw_cases,
+    reflated_modes,
+    reflated_residuals,
+    resampled_responses,
+)
+from lmmsparse.numerics.rank import independent_columns
+from lmmsparse.objective.linear import make_objective
+
+Float = NDArray[np.float64]
+Statistic = Callable[[Any], Any]
+
+# Replicates that share a random stream; fewer where their responses would have more numbers than these.
+PIECE = 50
+PIECE_NUMBERS = 500_000
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every replicate needs.
+
+    Attributes
+    ----------
+    model : Fitted
+    kind : {"parametric", "semiparametric", "cases"}
+    use_u : bool
+    statistic : callable or None
+    names : tuple of str
+        Of the values of the statistic.
+    clusters : Clusters or None
+        For cases.
+    within : bool
+    """
+
+    model: Fitted
+    kind: str
+    use_u: bool
+    statistic: Statistic | None
+    names: tuple[str, ...]
+    clusters: Clusters | None
+    within: bool
+
+
+class Replicates(NamedTuple):
+    """Estimates of m replicates, NaN where a refit failed; ``failures`` are pairs of a replicate and why."""
+
+    theta: Float
+    beta: Float
+    beta_error: Float
+    sigma: Float
+    criterion: Float
+    converged: NDArray[np.bool_]
+    singular: NDArray[np.bool_]
+    failed: NDArray[np.bool_]
+    statistic: Float
+    failures: tuple[tuple[int, str], ...]
+
+
+def pieces(nsim: int, n: int) -> list[tuple[int, int]]:
+    """First replicate and number of replicates of every piece; they depend on nothing but nsim and the rows n."""
+    size = max(1, min(PIECE, PIECE_NUMBERS // max(1, n)))
+    return [(first, min(size, nsim - first)) for first in range(0, nsim, size)]
+
+
+def joined(parts: Sequence[Replicates]) -> Replicates:
+    """All pieces as one."""
+    names = Replicates._fields[:-1]
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Replicates(**arrays, failures=tuple(pair for part in parts for pair in part.failures))
+
+
+def run_piece(task: Task, first: int, count: int, rng: np.random.Generator) -> Replicates:
+    """Draw and refit the replicates first … first + count − 1."""
+    model = task.model
+    if task.kind == "cases":
+        assert task.clusters is not None
+        drawn = [draw_cases(task.clusters, task.within, rng) for _ in range(count)]
+        return one_by_one(task, first, [lambda c=c: case_model(model, c) for c in drawn])  # type: ignore[misc]
+    Y = responses(task, count, rng)
+    if task.statistic is None:
+        try:
+            many = _any(model).refit_many(Y)
+        except (LmmError, np.linalg.LinAlgError):
+            pass  # one of them cannot be fitted: find out which
+        else:
+            none = np.zeros((count, 0))
+            return Replicates(
+                many.theta, many.beta, many.std_error, many.sigma, many.criterion, many.converged, many.singular,
+                np.zeros(count, dtype=bool), none, (),
+            )  # fmt: skip
+    return one_by_one(task, first, [lambda y=y: _any(model).refit(y) for y in Y.T])  # type: ignore[misc]
+
+
+def _any(model: Any) -> Any:
+    return model
+
+
+def responses(task: Task, count: int, rng: np.random.Generator) -> Float:
+    """New responses of the rows of the fit, (n, count)."""
+    model, estimates = task.model, task.model.estimates
+    frame, terms = model.frame, model.terms
+    modes = estimates.b
+    if task.kind == "parametric":
+        mean = predict_rows(frame, terms, estimates.beta, modes, re_form=0)
+        kept = modes if task.use_u else None
+        return draw_responses(mean, terms, estimates.templates, estimates.sigma, frame.weights, count, rng, kept)
+    fitted = predict_rows(frame, terms, estimates.beta, modes)
+    residuals = frame.pearson(frame.y - fitted)
+    if task.use_u:
+        return resampled_responses(fitted, residuals, terms, None, frame.weights, count, rng)
+    mean = predict_rows(frame, terms, estimates.beta, modes, re_form=0)
+    residuals = reflated_residuals(residuals, estimates.sigma)
+    reflated = _reflated(terms, modes, estimates.templates, estimates.sigma)
+    return resampled_responses(mean, residuals, terms, reflated, frame.weights, count, rng)
+
+
+def _reflated(
+    terms: Sequence[RandomTerm], modes: Sequence[Float], templates: Sequence[Float], sigma: float
+) -> list[Float]:
+    """Modes with the model's covariance matrix, the terms of a grouping factor together."""
+    out = [np.zeros(0)] * len(terms)
+    for group in terms_by_group(terms).values():
+        ends = np.cumsum([modes[t].shape[1] for t in group])
+        factor = np.zeros((ends[-1], ends[-1]))
+        for t, end in zip(group, ends, strict=True):
+            own = slice(end - modes[t].shape[1], end)
+            factor[own, own] = sigma * templates[t]
+        for t, part in zip(
+            group,
+            np.split(reflated_modes(np.hstack([modes[t] for t in group]), factor), ends[:-1], axis=1),
+            strict=True,
+        ):
+            out[t] = part
+    return out
+
+
+def one_by_one(task: Task, first: int, refits: Sequence[Callable[[], Any]]) -> Replicates:
+    """Replicates that are fitted each on its own, with the statistic of each."""
+    model, m = task.model, len(refits)
+    theta, beta = (np.full((m, len(values)), np.nan) for values in (model.estimates.theta, model.estimates.beta))
+    beta_error = np.full_like(beta, np.nan)
+    sigma, criterion, statistic = np.full(m, np.nan), np.full(m, np.nan), np.full((m, len(task.names)), np.nan)
+    converged, singular, failed = (np.zeros(m, dtype=bool) for _ in range(3))
+    failures = []
+    for i, refit in enumerate(refits):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", LmmWarning)
+            try:
+                fitted = refit()
+            except (LmmError, np.linalg.LinAlgError) as error:
+                failed[i] = True
+                failures.append((first + i, f"{type(error).__name__}: {error}"))
+                continue
+            estimates = fitted.estimates
+            theta[i], beta[i], sigma[i] = estimates.theta, estimates.beta, estimates.sigma
+            beta_error[i] = np.sqrt(np.diag(estimates.fixed_covariance))
+            criterion[i], converged[i], singular[i] = estimates.criterion, fitted.optinfo.converged, estimates.singular
+            if task.statistic is not None:
+                values, names = statistic_values(task.statistic, fitted, f"replicate {first + i}")
+                statistic[i] = values[_places(names, task.names, first + i)]
+    return Replicates(
+        theta, beta, beta_error, sigma, criterion, converged, singular, failed, statistic, tuple(failures)
+    )
+
+
+def _places(names: tuple[str, ...], wanted: tuple[str, ...], replicate: int) -> list[int]:
+    """Where the values of a replicate are that stand in this order on the fitted model."""
+    if names == wanted:
+        return list(range(len(names)))
+    if len(names) != len(wanted):
+        raise ArgumentError(
+            f"bootstrap: the statistic has {len(names)} values on replicate {replicate}, but {len(wanted)} on the "
+            "fitted model"
+        )
+    if sorted(names) != sorted(wanted) or len(set(names)) < len(names):
+        raise ArgumentError(
+            f"bootstrap: the statistic has the names {', '.join(names)} on replicate {replicate}, but "
+            f"{', '.join(wanted)} on the fitted model"
+        )
+    return [names.index(name) for name in wanted]
+
+
+def statistic_values(statistic: Statistic, model: Any, where: str) -> tuple[Float, tuple[str, ...]]:
+    """The values of a statistic and their names."""
+    try:
+        result = statistic(model)
+    except Exception as error:  # whatever a user's function raises
+        raise ArgumentError(f"bootstrap: the statistic failed on {where}: {type(error).__name__}: {error}") from error
+    if isinstance(result, Mapping):
+        result = pd.Series(dict(result))
+    if result is None or np.size(result) == 0:
+        raise ArgumentError(f"bootstrap: the statistic must return numbers, and returned nothing on {where}")
+    try:
+        values = np.asarray(result, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"bootstrap: the statistic must return numbers, got {result!r:.200} on {where}") from error
+    if isinstance(result, pd.Series):
+        names = tuple(str(name) for name in result.index)
+    elif values.ndim == 0:
+        names = ("statistic",)
+    else:
+        names = tuple(f"statistic[{', '.join(map(str, place))}]" for place in np.ndindex(values.shape))
+    return values.ravel(), names
+
+
+def case_model(model: Any, cases: Cases) -> Any:
+    """The model fitted to some rows of its data.
+
+    Raises
+    ------
+    LmmError
+        Fixed effects are not estimable from these rows, or a grouping factor has one level.
+    """
+    frame = case_frame(model.frame, cases)
+    X = frame.X
+    if X.shape[1] and len(independent_columns(X, frame.weights)) < X.shape[1]:
+        raise GroupingError("the drawn rows do not determine all fixed effects")
+    terms = tuple(
+        replace(
+            term,
+            codes=frame.groupings[term.group].codes,
+            labels=frame.groupings[term.group].labels,
+            columns=frame.bars[term.bar].columns,
+        )
+        for term in model.terms
+    )
+    for term in terms:
+        if not 1 < term.n_levels < len(frame.y):
+            raise GroupingError(f"the drawn rows have {term.n_levels} levels of {term.group!r} in {len(frame.y)} rows")
+    response = frame.y_less_offset
+    check_varies(response, frame.formula.response)
+    control = model.control
+    objective = make_objective(
+        response, X, terms, weights=frame.weights, reml=model.is_reml, memory_limit=control.memory_bytes
+    )
+    start = start_near(objective, model.estimates.theta)
+    estimates, info = controlled_fit(objective, control, start=start)
+    return replace(model, frame=frame, terms=terms, objective=objective, estimates=estimates, optinfo=info)
+
+
+def case_frame(frame: ModelFrame, cases: Cases) -> ModelFrame:
+    """Some rows of a model frame; levels of clusters drawn anew have new labels, ``"308#0"`` in the first draw."""
+    rows = cases.rows
+    groupings, maps = {}, dict(frame.spec.level_maps)
+    for name, grouping in frame.groupings.items():
+        groupings[name], maps[name] = _case_levels(grouping, maps[name], cases)
+    bars = tuple(replace(bar, columns=taken_columns(bar.columns, rows)) for bar in frame.bars)
+    return replace(
+        frame,
+        y=frame.y[rows],
+        X=np.asfortranarray(frame.X[rows]),
+        weights=None if frame.weights is None else frame.weights[rows],
+        offset=None if frame.offset is None else frame.offset[rows],
+        groupings=groupings,
+        bars=bars,
+        taken=frame.rows[rows],
+        index=frame.index.take(rows),
+        na_action="omit",
+        spec=replace(frame.spec, level_maps=maps),
+    )
+
+
+def _case_levels(grouping: Grouping, known: LevelMap, cases: Cases) -> tuple[Grouping, LevelMap]:
+    """A grouping factor on some rows, and what new data can be matched with: levels that were kept as they are."""
+    name, origin = grouping.name, cases.origin[grouping.name]
+    labels: Levels | JointLevels
+    if name in cases.copy:
+        old = grouping.levels.to_numpy(dtype=object)[origin]
+        labels = Levels(np.array([f"{a}#{b}" for a, b in zip(old, cases.copy[name], strict=True)], dtype=object))
+        if known.keys:
+            known = replace(known, keys=(*known.keys[:-1], np.array([-1])))
+        else:
+            known = replace(known, levels=(labels,))
+    elif isinstance(grouping.labels, JointLevels):
+        keys = grouping.labels.keys[origin]
+        labels = replace(grouping.labels, keys=keys)
+        known = replace(known, keys=(*known.keys[:-1], keys))
+    else:
+        labels = Levels(grouping.labels.values[origin])
+        known = replace(known, levels=(labels,))
+    return Grouping(name, cases.codes[name], labels), known

@@ -1,0 +1,300 @@
+"""The result of a bootstrap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lmmsparse.arguments import checked_choice, checked_level
+from lmmsparse.design.terms import RandomTerm
+from lmmsparse.errors import ArgumentError
+from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.frame.output import to_library
+from lmmsparse.inference.bootstrap.draws import Clusters, chosen_cases, clusters
+from lmmsparse.inference.bootstrap.intervals import METHODS, accelerations, interval, studentized_interval
+from lmmsparse.inference.bootstrap.replicates import Replicates, Task, case_model, one_by_one
+from lmmsparse.inference.parameters import variance_parameters
+from lmmsparse.inference.selection import selected_parameters
+
+Float = NDArray[np.float64]
+
+# A jackknife leaves out single levels while there are no more than these, and as many parts of them beyond.
+LARGEST_JACKKNIFE = 100
+# Failures that are shown in full.
+SHOWN = 3
+
+
+def variance_names(terms: Sequence[RandomTerm]) -> tuple[tuple[str, str], ...]:
+    """Pairs of lme4's name and a readable one in the order of θ: ``.sig01`` and ``sd_(Intercept)|Subject``, …, σ."""
+    return tuple((parameter.code, parameter.name) for parameter in variance_parameters(terms))
+
+
+def variance_values(terms: Sequence[RandomTerm], theta: Float, sigma: Float) -> Float:
+    """Standard deviations and correlations in the order of θ, (m, n_theta).
+
+    A correlation with an effect of standard deviation zero is NaN.
+
+    Parameters
+    ----------
+    terms : sequence of RandomTerm
+    theta : (m, n_theta) array
+    sigma : (m,) array
+    """
+    out, first = np.empty_like(theta), 0
+    for term in terms:
+        rows, columns = term.structure.entries
+        part = slice(first, first + len(rows))
+        first = part.stop
+        templates = np.zeros((len(theta), term.structure.size, term.structure.size))
+        templates[:, rows, columns] = theta[:, part]
+        covariance = templates @ templates.transpose(0, 2, 1)
+        sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            correlation = covariance[:, rows, columns] / (sd[:, rows] * sd[:, columns])
+        out[:, part] = np.where(rows == columns, sd[:, rows] * sigma[:, None], np.clip(correlation, -1.0, 1.0))
+    return out
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Bootstrap:
+    """Replicates of the estimates of a fitted model, from `LinearMixedModel.bootstrap`.
+
+    Rows of failed refits are NaN.  Refits that did not converge are kept; ``converged`` says which they are.
+
+    Attributes
+    ----------
+    model : LinearMixedModel
+    kind : {"parametric", "semiparametric", "cases"}
+    group : str
+        Grouping factor whose levels are drawn, or left out for BCa intervals.
+    theta : (m, n_theta) array
+    beta : (m, p) array
+    beta_error : (m, p) array
+        Standard errors of the fixed effects in each refit.
+    sdcor : (m, n_theta) array
+        Standard deviations and correlations of the random effects in the order of θ.
+    sigma, criterion : (m,) array
+    converged, singular, failed : (m,) array of bool
+    failures : tuple of (int, str)
+        Replicates that failed, and why.
+    statistic : (m, k) array
+        Values of the user's statistic; no columns without one.
+    observed : (k,) array
+        Those of the fitted model.
+    statistic_names : tuple of str
+    """
+
+    model: Fitted
+    kind: str
+    group: str
+    theta: Float
+    beta: Float
+    beta_error: Float
+    sdcor: Float
+    sigma: Float
+    criterion: Float
+    converged: NDArray[np.bool_]
+    singular: NDArray[np.bool_]
+    failed: NDArray[np.bool_]
+    failures: tuple[tuple[int, str], ...]
+    statistic: Float
+    observed: Float
+    statistic_names: tuple[str, ...]
+    task: Task
+
+    def __len__(self) -> int:
+        return len(self.sigma)
+
+    @cached_property
+    def _codes(self) -> tuple[str, ...]:
+        """lme4's names, and those of the statistic's values."""
+        return (*(code for code, _ in variance_names(self.model.terms)), *self._other)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parameters: standard deviations and correlations, σ, fixed effects, statistic."""
+        return (*(name for _, name in variance_names(self.model.terms)), *self._other)
+
+    @property
+    def _other(self) -> tuple[str, ...]:
+        fixed = self.model.frame.fixed_names
+        taken = {*fixed, *(n for pair in variance_names(self.model.terms) for n in pair)}
+        return (*fixed, *(f"statistic.{name}" if name in taken else name for name in self.statistic_names))
+
+    @cached_property
+    def replicates(self) -> Float:
+        """Replicates of all `names`, (m, number of names)."""
+        return np.column_stack([self.sdcor, self.sigma, self.beta, self.statistic])
+
+    @cached_property
+    def _estimate(self) -> Float:
+        found = self.model.estimates
+        sdcor = variance_values(self.model.terms, found.theta[None], np.array([found.sigma]))[0]
+        return np.concatenate([sdcor, [found.sigma], found.beta, self.observed])
+
+    @property
+    def estimate(self) -> pd.Series:
+        """Estimates of the fitted model by name."""
+        return pd.Series(self._estimate, index=list(self.names), name="estimate")
+
+    @property
+    def std_error(self) -> pd.Series:
+        """Standard deviations of the replicates by name."""
+        return pd.Series(pd.DataFrame(self.replicates).std(ddof=1).to_numpy(), index=list(self.names), name="std_error")
+
+    @property
+    def bias(self) -> pd.Series:
+        """Means of the replicates less the estimates by name."""
+        means = pd.DataFrame(self.replicates).mean().to_numpy()
+        return pd.Series(means - self._estimate, index=list(self.names), name="bias")
+
+    def to_frame(self) -> Any:
+        """One row a replicate: all parameters, θ, the criterion, and how the refit ended."""
+        columns = dict(zip(self.names, self.replicates.T, strict=True))
+        columns |= {f"theta_{name}": v for name, v in zip(self.model.objective.theta_names, self.theta.T, strict=True)}
+        columns |= {"criterion": self.criterion}
+        flags = {"converged": self.converged, "singular": self.singular, "failed": self.failed}
+        return to_library(pd.DataFrame(columns | flags), self.model.frame.library)
+
+    def conf_int(self, level: float = 0.95, method: str = "percentile", parm: str | Sequence[str] | None = None) -> Any:
+        """Confidence intervals.
+
+        Parameters
+        ----------
+        level : float
+        method : {"percentile", "basic", "bca", "studentized"}
+            Quantiles of the replicates; the estimate less those of the errors; quantiles corrected for bias and
+            acceleration, which takes a further refit without each level of ``group``; or, for fixed effects only, the
+            estimate less its standard error times quantiles of the errors over the standard errors of their refits,
+            which takes the place of Student's t where groups are few.
+        parm : str or sequence of str, optional
+            Names of the parameters, lme4's or readable ones; ``"theta_"`` for all variance parameters, ``"beta_"`` for
+            all fixed effects.  By default all, of studentized intervals the fixed effects.
+
+        Returns
+        -------
+        frame
+            Columns ``term`` (the readable name), ``estimate``, ``conf_low`` and ``conf_high``; the index, or the
+            column ``name``, holds lme4's names.
+
+        Raises
+        ------
+        ArgumentError
+            An argument is none of these, a studentized interval is asked of another parameter than a fixed effect, or
+            BCa intervals need refits that cannot be made.
+
+        Examples
+        --------
+        >>> from lmmsparse import lmer, load_dataset
+        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+        >>> m.bootstrap(200, seed=1).conf_int(parm=["sd_Days|Subject", "Days"]).shape
+        (2, 4)
+        """
+        coverage = checked_level("conf_int", level)
+        checked_choice("conf_int", "method", method, METHODS)
+        if method == "studentized":
+            chosen = self._selected("beta_" if parm is None else parm)
+            found = self._studentized(chosen, coverage)
+        else:
+            chosen = self._selected(parm)
+            a = accelerations(self._jackknife) if method == "bca" else np.zeros(len(self.names))
+            found = [interval(self.replicates[:, j], self._estimate[j], coverage, method, a[j]) for j in chosen]
+        limits = np.array(found).reshape(-1, 2)
+        columns = {
+            "term": [self.names[j] for j in chosen],
+            "estimate": self._estimate[chosen],
+            "conf_low": limits[:, 0],
+            "conf_high": limits[:, 1],
+        }
+        frame = pd.DataFrame(columns, index=[self._codes[j] for j in chosen])
+        return to_library(frame, self.model.frame.library, "name")
+
+    @property
+    def _fixed(self) -> range:
+        """Positions of the fixed effects."""
+        first = self.sdcor.shape[1] + 1
+        return range(first, first + self.beta.shape[1])
+
+    def _selected(self, parm: Any) -> list[int]:
+        parts = {"theta_": range(self._fixed.start), "beta_": self._fixed}
+        return selected_parameters("conf_int", parm, self._codes, self.names, parts)
+
+    def _studentized(self, chosen: Sequence[int], level: float) -> list[tuple[float, float]]:
+        """Studentized intervals of fixed effects, which alone have a standard error in every refit."""
+        for j in chosen:
+            if j not in self._fixed:
+                raise ArgumentError(
+                    f"conf_int: studentized intervals are for fixed effects; refits have no standard error of "
+                    f"{self.names[j]!r}: use percentile, basic or bca"
+                )
+        found, errors = self.model.estimates, np.sqrt(np.diag(self.model.estimates.fixed_covariance))
+        return [
+            studentized_interval(self.beta[:, k], self.beta_error[:, k], found.beta[k], errors[k], level)
+            for k in (j - self._fixed.start for j in chosen)
+        ]
+
+    @cached_property
+    def _jackknife(self) -> Float:
+        """Estimates without each level of `group`, (g, number of names)."""
+        model = self.model
+        known = self.task.clusters or model_clusters(model, self.group)
+        size = len(known.counts)
+        part = np.arange(size) * min(size, LARGEST_JACKKNIFE) // size
+        fits = [
+            lambda out=out: case_model(model, chosen_cases(known, part != out))  # type: ignore[misc]
+            for out in range(int(part[-1]) + 1)
+        ]
+        found = one_by_one(self.task, 0, fits)
+        if np.count_nonzero(~found.failed) < 3:
+            raise ArgumentError(
+                f"conf_int: bca needs refits without each level of {self.group!r}, and fewer than 3 of {len(fits)} "
+                f"could be made ({found.failures[0][1]}); use percentile or basic"
+            )
+        sdcor = variance_values(model.terms, found.theta, found.sigma)
+        return np.column_stack([sdcor, found.sigma, found.beta, found.statistic])
+
+    def __repr__(self) -> str:
+        counts = (
+            f"{int(self.failed.sum())} failed, {int((~self.converged & ~self.failed).sum())} not converged, "
+            f"{int(self.singular.sum())} singular"
+        )
+        drawn = f" of {self.group}" if self.kind == "cases" else ""
+        table = pd.DataFrame({"estimate": self.estimate, "bias": self.bias, "std_error": self.std_error})
+        lines = [f"Bootstrap ({self.kind}{drawn}): {len(self)} replicates, {counts}", table.to_string()]
+        lines += [f"replicate {i} failed: {why}" for i, why in self.failures[:SHOWN]]
+        return "\n".join(lines)
+
+
+def model_clusters(model: Fitted, group: str) -> Clusters:
+    """Rows of a model by the levels of one of its grouping factors."""
+    return clusters({name: grouping.codes for name, grouping in model.frame.groupings.items()}, group)
+
+
+def gathered(task: Task, group: str, found: Replicates, observed: Float, names: tuple[str, ...]) -> Bootstrap:
+    """Replicates as a result."""
+    sdcor = variance_values(task.model.terms, found.theta, found.sigma)
+    return Bootstrap(
+        model=task.model,
+        kind=task.kind,
+        group=group,
+        theta=found.theta,
+        beta=found.beta,
+        beta_error=found.beta_error,
+        sdcor=sdcor,
+        sigma=found.sigma,
+        criterion=found.criterion,
+        converged=found.converged,
+        singular=found.singular,
+        failed=found.failed,
+        failures=found.failures,
+        statistic=found.statistic,
+        observed=observed,
+        statistic_names=names,
+        task=task,
+    )

@@ -1,0 +1,1 @@
+"""Hypotheses of terms and contrasts, and comparisons of models."""

@@ -1,0 +1,1 @@
+"""Profiles of the criterion, and the intervals that follow from them."""

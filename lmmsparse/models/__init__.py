@@ -1,0 +1,1 @@
+"""The doors, and what each kind of model can do."""

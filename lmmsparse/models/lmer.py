@@ -1,0 +1,154 @@
+"""The front door: formula and data to a fitted model."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lmmsparse.design.terms import random_terms
+from lmmsparse.errors import ArgumentError, NoFixedEffectsWarning
+from lmmsparse.estimation.control import Control, as_control
+from lmmsparse.fitted.call import Call
+from lmmsparse.formula import parse_formula
+from lmmsparse.frame import build_model_frame, open_table
+from lmmsparse.frame.response import check_varies
+from lmmsparse.models.linear import LinearMixedModel, fitted_model
+from lmmsparse.numerics.threads import single_threaded_blas
+from lmmsparse.objective.linear import make_objective
+from lmmsparse.search.newton import Evaluation
+
+
+def lmer(
+    formula: str,
+    data: Any,
+    REML: bool = True,
+    weights: Any = None,
+    offset: Any = None,
+    subset: Any = None,
+    contrasts: Mapping[str, Any] | None = None,
+    na_action: str = "omit",
+    start: ArrayLike | None = None,
+    control: Control | Mapping[str, Any] | None = None,
+    progress: bool = False,
+) -> LinearMixedModel:
+    """Fit a linear mixed model by REML or maximum likelihood.
+
+    Parameters
+    ----------
+    formula : str
+        lme4's notation: ``"Reaction ~ Days + (Days | Subject)"``.
+    data : pandas, polars or pyarrow frame, or dict of arrays
+        Never changed.
+    REML : bool
+        Minimise the REML criterion; otherwise −2 log-likelihood.
+    weights : (N,) array or column name, optional
+        Prior weights w: the residual variance of a row is σ²/w.  Rows of weight zero are left out.
+    offset : (N,) array or column name, optional
+        Known part of the mean.
+    subset : boolean array, positions or column name, optional
+        Rows to use.
+    contrasts : dict, optional
+        Column name → ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"`` or a formulaic contrasts object.
+    na_action : {"omit", "exclude", "fail"}
+        Drop rows with missing values; drop them and keep their place in fitted values and residuals; or refuse them.
+    start : (n_theta,) array, optional
+        Where the search for θ begins.
+    control : Control or dict, optional
+        Settings of the search and the memory limit.
+    progress : bool
+        Print every evaluation.
+
+    Returns
+    -------
+    LinearMixedModel
+
+    Raises
+    ------
+    LmmError
+        One of its children, which says what is wrong, where, and what to do.
+
+    Examples
+    --------
+    >>> from lmmsparse import lmer, load_dataset
+    >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+    >>> round(m.criterion, 4)
+    1743.6283
+    >>> m.fixef.round(3).to_dict()
+    {'(Intercept)': 251.405, 'Days': 10.467}
+    """
+    if not isinstance(REML, (bool, np.bool_)):
+        raise ArgumentError(f"REML must be True or False, got {REML!r}")
+    settings = as_control(control)
+    with single_threaded_blas():  # passes over the rows are bound by memory, not by arithmetic
+        table = open_table(data)
+        parsed = parse_formula(formula, table.names)
+        frame = build_model_frame(
+            parsed,
+            table,
+            weights=weights,
+            offset=offset,
+            subset=subset,
+            contrasts=contrasts,
+            na_action=na_action,
+        )
+        response = frame.y_less_offset
+        check_varies(response, parsed.response)
+        reml = bool(REML)
+        if reml and frame.X.shape[1] == 0:
+            warnings.warn(
+                "the model has no fixed effects, so REML and maximum likelihood coincide; the fit is reported as ML",
+                NoFixedEffectsWarning,
+                stacklevel=2,
+            )
+            reml = False
+        terms = random_terms(frame)
+        objective = make_objective(
+            response, frame.X, terms, weights=frame.weights, reml=reml, memory_limit=settings.memory_bytes
+        )
+    first = None if start is None else objective.checked_start(start)
+    arguments = {
+        "formula": formula,
+        "data": data,
+        "REML": REML,
+        "weights": weights,
+        "offset": offset,
+        "subset": subset,
+        "contrasts": contrasts,
+        "na_action": na_action,
+        "start": None,
+        "control": control,
+        "progress": progress,
+    }
+    call = Call(_data_name(data), _argument(weights), _argument(offset), _argument(subset), lmer, arguments, frame)
+    return fitted_model(
+        frame,
+        terms,
+        objective,
+        settings,
+        call,
+        start=first,
+        watch=_print_evaluation if progress else None,
+    )
+
+
+def _print_evaluation(evaluation: Evaluation) -> None:
+    mark = "" if evaluation.accepted else "  (rejected)"
+    print(
+        f"criterion {evaluation.value:.6f}  theta {np.array2string(evaluation.theta, precision=5)}{mark}",
+        flush=True,
+    )
+
+
+def _argument(value: Any) -> str | None:
+    """A column name, or a word for an array."""
+    return value if value is None or isinstance(value, str) else "(array)"
+
+
+def _data_name(data: Any) -> str | None:
+    attributes = getattr(data, "attrs", None)
+    name = attributes.get("name") if isinstance(attributes, dict) else None
+    return name if isinstance(name, str) else None

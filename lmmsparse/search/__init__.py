@@ -1,0 +1,1 @@
+"""Searches for the minimum of callables; they know no model."""

@@ -1,0 +1,139 @@
+"""Where the variance of the response comes from, and the shares that are made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmmsparse.design.coordinates import WorkingDesign
+from lmmsparse.numerics.dense import row_chunks
+from lmmsparse.numerics.orthonormal import gram
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class VarianceParts:
+    """Parts of the variance of the response, in its squared units.
+
+    Attributes
+    ----------
+    fixed : float
+        Variance of Xβ̂ over the rows, with divisor n − 1; the offset is known and not part of it.
+    random : dict of str to float
+        By grouping factor: the mean over the rows of zᵀΣz, summed over the terms of the factor.
+    residual : float
+        σ̂² times the mean of 1/w over the rows.
+    """
+
+    fixed: float
+    random: dict[str, float]
+    residual: float
+
+    @property
+    def random_total(self) -> float:
+        """Sum over all grouping factors."""
+        return sum(self.random.values())
+
+    @property
+    def unexplained(self) -> float:
+        """All but the fixed part."""
+        return self.random_total + self.residual
+
+    @property
+    def total(self) -> float:
+        """The sum of all parts."""
+        return self.fixed + self.unexplained
+
+    def __str__(self) -> str:
+        rows = [("fixed", self.fixed), *self.random.items(), ("residual", self.residual)]
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"  {name:<{width}}  {value:.6g}" for name, value in rows)
+
+
+@dataclass(frozen=True)
+class IntraclassCorrelation:
+    """Share of the random effects in the variance, from `LinearMixedModel.icc`.
+
+    Attributes
+    ----------
+    adjusted : float
+        Of the variance that the fixed effects leave: random / (random + residual).
+    unadjusted : float
+        Of the whole variance: random / (fixed + random + residual).
+    parts : VarianceParts
+    """
+
+    adjusted: float
+    unadjusted: float
+    parts: VarianceParts
+
+    def __str__(self) -> str:
+        head = f"Intraclass correlation: adjusted {self.adjusted:.4f}, unadjusted {self.unadjusted:.4f}"
+        return f"{head}\nVariance:\n{self.parts}"
+
+
+@dataclass(frozen=True)
+class RSquared:
+    """Share of the variance that the model explains, from `LinearMixedModel.r2`.
+
+    Attributes
+    ----------
+    marginal : float
+        By the fixed effects: fixed / (fixed + random + residual).
+    conditional : float
+        By fixed and random effects: (fixed + random) / (fixed + random + residual).
+    parts : VarianceParts
+    """
+
+    marginal: float
+    conditional: float
+    parts: VarianceParts
+
+    def __str__(self) -> str:
+        head = f"R squared: marginal {self.marginal:.4f}, conditional {self.conditional:.4f}"
+        return f"{head}\nVariance:\n{self.parts}"
+
+
+def share(part: float, whole: float) -> float:
+    """Part over whole; NaN when there is nothing to share."""
+    return part / whole if whole > 0 else float("nan")
+
+
+def variance_parts(
+    X: Float, beta: Float, design: WorkingDesign, templates: tuple[Float, ...], sigma: float
+) -> VarianceParts:
+    """Fixed, random and residual parts of the variance; every row counts once, whatever its weight.
+
+    With C_g the working columns of a grouping factor and λ_g its working template, the random part of the factor is
+    σ² tr(λ_gᵀ C_gᵀC_g λ_g)/n, which is Johnson's (2014) mean of zᵀΣz in coordinates where nothing cancels.
+
+    Parameters
+    ----------
+    X : (n, p) array
+    beta : (p,) array
+    design : WorkingDesign
+    templates : tuple of (K_g, K_g) arrays
+        λ of every grouping factor in working coordinates.
+    sigma : float
+    """
+    n = len(X)
+    random = {
+        block.group: sigma**2 * float(np.sum(lam * (gram(block.columns) @ lam))) / n
+        for block, lam in zip(design.blocks, templates, strict=True)
+    }
+    inverse = 1.0 if design.weights is None else float(np.mean(1.0 / design.weights))
+    return VarianceParts(_fixed_variance(X, beta), random, sigma**2 * inverse)
+
+
+def _fixed_variance(X: Float, beta: Float) -> float:
+    """Variance of Xβ, each column from its first value on, so that a large origin costs no digits."""
+    n, p = X.shape
+    if p == 0:
+        return 0.0
+    means = np.empty(n)
+    for rows in row_chunks(n, p):
+        means[rows] = (X[rows] - X[0]) @ beta
+    return float(np.var(means, ddof=1))
