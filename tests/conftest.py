@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,17 +13,11 @@ from hypothesis import settings
 
 from lmmsparse.datasets import load_dataset
 from lmmsparse.errors import LmmWarning
+from tests.answers import REFERENCES, answers
 
 # The same examples at every run, however slow the machine is.
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
-
-REFERENCES = Path(__file__).parent / "references"
-
-
-@cache
-def _read_json(name: str) -> Any:
-    return json.loads((REFERENCES / name).read_text(encoding="utf-8"))
 
 
 def _as_plain(frame: pd.DataFrame) -> pd.DataFrame:
@@ -54,20 +45,20 @@ def _cache_key(value: Any) -> Any:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test with an argument `lme4_record` runs once for each record of lme4.json."""
     if "lme4_record" in metafunc.fixturenames:
-        records = _read_json("lme4.json")
+        records = answers("lme4.json")
         metafunc.parametrize("lme4_record", records, ids=[record["id"] for record in records])
 
 
 @pytest.fixture(scope="session")
 def lme4() -> dict[str, dict[str, Any]]:
     """Records of lme4.json by id. They belong to frames made by `plain`."""
-    return {record["id"]: record for record in _read_json("lme4.json")}
+    return {record["id"]: record for record in answers("lme4.json")}
 
 
 @pytest.fixture(scope="session")
 def edge_cases() -> dict[str, Any]:
     """edge_cases.json; its `fits` are a dict by id."""
-    content = dict(_read_json("edge_cases.json"))
+    content = dict(answers("edge_cases.json"))
     content["fits"] = {record["id"]: record for record in content["fits"]}
     return content
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lmmsparse.datasets import load_dataset
+from tests.answers import answers
 
-ANSWERS = json.loads((Path(__file__).parents[1] / "references" / "inference_testing.json").read_text(encoding="utf-8"))
+ANSWERS = answers("inference_testing.json")
 SLEEP = "Reaction ~ Days + (Days | Subject)"
 # lmerTest's derivatives are finite differences, at a theta that is known to about 1e-6.
 DF = 1e-4

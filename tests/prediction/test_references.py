@@ -5,9 +5,7 @@ glmmTMB finds its matrices by numerical differences, which costs some digits; lm
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,9 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-ANSWERS = json.loads((Path(__file__).parents[1] / "references" / "inference_prediction.json").read_text("utf-8"))
+from tests.answers import answers
+
+ANSWERS = answers("inference_prediction.json")
 
 
 @pytest.fixture(params=range(len(ANSWERS)), ids=lambda i: f"{ANSWERS[i]['data']}-{i}")

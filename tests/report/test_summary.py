@@ -1,7 +1,6 @@
 """The text of a summary against what R prints, from R's own numbers: formatting alone is tested here."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,9 @@ import pytest
 
 from lmmsparse.fitted.varcorr import TermCovariance, VarCorr
 from lmmsparse.report.summary import Summary
+from tests.answers import REFERENCES
 
-TEXTS = Path(__file__).parent / "references" / "summary"
+TEXTS = REFERENCES / "summary"
 
 SINGULAR = "boundary (singular) fit: see help('isSingular')"
 RANK_DEFICIENT = "fixed-effect model matrix is rank deficient so dropping 1 column / coefficient"

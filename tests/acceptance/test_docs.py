@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.answers import ROOT
+
 #: What the texts begin with that are printed in full.
 PRINTED = ("Linear mixed model", "The fit is singular", "  contrast")
 

@@ -16,7 +16,7 @@ from lmmsparse.pls.core.sparse import SparseCore, sparse_core
 from lmmsparse.pls.couplings import Couplings
 from tests.designs import needs_cholmod
 from tests.kernels import sparse_twins as twins
-from tests.pls.test_graph import core_graph, random_graph
+from tests.pls.core.test_graph import core_graph, random_graph
 
 pytestmark = needs_cholmod
 

@@ -16,7 +16,7 @@ from lmmsparse.pls.core.dense import DenseCore
 from lmmsparse.pls.core.graph import CoreGraph
 from lmmsparse.pls.core.sparse import SparseCore
 from tests.designs import Case, make_term, needs_cholmod
-from tests.pls.test_graph import core_graph
+from tests.pls.core.test_graph import core_graph
 
 
 def chain(n: int = 2000, size: int = 1) -> CoreGraph:

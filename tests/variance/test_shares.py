@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +15,10 @@ from lmmsparse import lmer
 from lmmsparse.datasets import load_dataset
 from lmmsparse.errors import ArgumentError, LmmWarning, MemoryLimitError
 from lmmsparse.estimation.control import Control
+from tests.answers import answers
 from tests.oracle import Oracle
 
-ANSWERS = json.loads(
-    (Path(__file__).parents[1] / "references" / "inference_components.json").read_text(encoding="utf-8")
-)
+ANSWERS = answers("inference_components.json")
 SLEEP = "Reaction ~ Days + (Days | Subject)"
 MODELS = [
     (SLEEP, "sleepstudy", {}),

@@ -7,11 +7,9 @@ effects in standard errors, the rest relative to its size.  θ along a boundary 
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,7 @@ import pytest
 
 from lmmsparse import lmer
 from lmmsparse.errors import LmmWarning
+from tests.answers import answers
 
 Dataset = Callable[[str], pd.DataFrame]
 Record = dict[str, Any]
@@ -196,7 +195,7 @@ ON_PLAIN_FRAMES = {"temperature_numeric", "labels_sorted"}
 
 
 def fit_ids() -> list[str]:
-    content = json.loads((Path(__file__).parent / "references" / "edge_cases.json").read_text(encoding="utf-8"))
+    content = answers("edge_cases.json")
     return [record["id"] for record in content["fits"] if record["id"] not in OWN_CONVENTION]
 
 

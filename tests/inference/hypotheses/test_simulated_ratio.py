@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,11 +20,11 @@ from lmmsparse.inference.hypotheses.simulated_ratio import (
     residual_eigenvalues,
     simulated_ratios,
 )
+from tests.answers import answers
 
 Float = NDArray[np.float64]
 
-REFERENCES = Path(__file__).parents[1] / "references" / "inference_testing.json"
-ANSWERS = json.loads(REFERENCES.read_text(encoding="utf-8"))["simulated"]
+ANSWERS = answers("inference_testing.json")["simulated"]
 DRAWS = 100_000
 
 

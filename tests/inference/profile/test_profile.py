@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,8 +15,9 @@ from lmmsparse.covariance.structure import Unstructured
 from lmmsparse.errors import ArgumentError, LmmWarning, SingularFitWarning
 from lmmsparse.inference.profile.path import hermite
 from lmmsparse.inference.profile.restricted import RestrictedDeviance, parameters
+from tests.answers import answers
 
-RECORDS = json.loads((Path(__file__).parents[1] / "references" / "inference_profiling.json").read_text("utf-8"))
+RECORDS = answers("inference_profiling.json")
 DAYS = "Reaction ~ Days + (Days | Subject)"
 # lme4 reads its limits from splines through points whose minima are found without derivatives.
 LME4_PRECISION = 2e-4

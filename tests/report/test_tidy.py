@@ -1,9 +1,7 @@
 """Tables, intervals and summaries of a fit against lmerTest and lme4, and against a dense likelihood."""
 
-import json
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,15 +15,14 @@ import lmmsparse.report.summary
 from lmmsparse import lmer, load_dataset
 from lmmsparse.errors import ArgumentError, DataError, LmmError, LmmWarning
 from lmmsparse.models.linear import LinearMixedModel
+from tests.answers import answers
 
 Fit = Callable[..., Any]
 Dataset = Callable[[str], pd.DataFrame]
 
 DAYS = "Reaction ~ Days + (Days | Subject)"
 COLUMNS = "effect group term estimate std_error statistic df p_value conf_low conf_high".split()
-REFERENCE = json.loads(
-    (Path(__file__).parents[1] / "references" / "inference_reporting.json").read_text(encoding="utf-8")
-)
+REFERENCE = answers("inference_reporting.json")
 FITS = {record["id"]: record for record in REFERENCE["fits"]}
 # Not printed alike: a variance that lme4's optimizer leaves just across a rounding edge, digits of df that
 # lmerTest's numerical Hessian does not have, and I(Days^2), which has the name I(Days ** 2) here.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +13,12 @@ from numpy.testing import assert_allclose
 
 from lmmsparse import lmer, load_dataset
 from lmmsparse.errors import ArgumentError, DataError, GroupingError, LmmWarning, RankDeficiencyWarning
+from tests.answers import answers
 
 Fit = Callable[..., Any]
 
 DAYS = "Reaction ~ Days + (Days | Subject)"
-REFERENCE = json.loads(
-    (Path(__file__).parents[1] / "references" / "inference_influence.json").read_text(encoding="utf-8")
-)
+REFERENCE = answers("inference_influence.json")
 FITS = {record["id"]: record for record in REFERENCE["fits"]}
 LEFT_OUT = [(name, group) for name, record in FITS.items() for group in record["influence"]]
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.answers import answers
 
 
 @pytest.fixture(scope="session")
 def bootstrap_answers() -> dict[str, Any]:
     """What R's boot and lme4 say, inference_bootstrap.json."""
-    path = Path(__file__).parents[1] / "references" / "inference_bootstrap.json"
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+    return dict(answers("inference_bootstrap.json"))
 
 
 @pytest.fixture

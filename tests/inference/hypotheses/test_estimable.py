@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,9 +19,9 @@ from lmmsparse.inference.hypotheses import estimable
 from lmmsparse.inference.hypotheses.estimable import estimable_contrasts
 from lmmsparse.inference.hypotheses.reduced import all_columns
 from lmmsparse.inference.hypotheses.term_contrasts import marginal_contrasts
+from tests.answers import answers
 
-REFERENCES = Path(__file__).parents[1] / "references" / "inference_testing.json"
-CASES = {case["id"]: case for case in json.loads(REFERENCES.read_text(encoding="utf-8"))["empty"]}
+CASES = {case["id"]: case for case in answers("inference_testing.json")["empty"]}
 
 
 def emptied(case: dict[str, Any]) -> pd.DataFrame:
