@@ -122,6 +122,10 @@ class Diagonal(CovarianceStructure):
         return index, index
 
 
+# What formulas call the structures: ``us(x | g)`` is ``(x | g)``, ``diag(x | g)`` is ``(x || g)``.
+STRUCTURES: dict[str, type[CovarianceStructure]] = {"us": Unstructured, "diag": Diagonal}
+
+
 def canonical_template(template: Float) -> Float:
     """The lower triangular λ with non-negative diagonal that has the same product λλᵀ.
 

@@ -65,7 +65,7 @@ def mode_covariances(
     if with_fixed:
         inverse = prediction_covariances(estimates.solution)
     else:
-        inverse = conditional_covariances(objective.working, estimates.solution)
+        inverse = conditional_covariances(estimates.solution)
     out = {}
     for group, members in terms_by_group(terms).items():
         # from u to the user's effects, for all terms of the factor together: they are correlated given the data

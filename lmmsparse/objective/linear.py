@@ -26,6 +26,7 @@ from lmmsparse.numerics.dense import row_chunks
 from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.profiled import WorkingObjective
 from lmmsparse.pls.plan import Plan, make_plan
+from lmmsparse.pls.row_variances import leverages
 from lmmsparse.pls.solution import Derivatives, Solution
 
 Float = NDArray[np.float64]
@@ -172,6 +173,11 @@ class Objective:
     def _slopes(self, theta: ArrayLike) -> Derivatives:
         with single_threaded_blas():
             return self.working.differentiate(self.working.solve_nearby(self.to_working(self._checked(theta))))
+
+    def leverages(self, solution: Solution) -> Float:
+        """Diagonal of the matrix that maps y to the fitted values at a solution, (n,)."""
+        with single_threaded_blas():
+            return leverages(self.plan, self.working.products, self.design, solution)
 
     def with_response(self, response: Float) -> Objective:
         """The same model for another response y − offset, (n,): only the last column of [X y] is formed anew."""

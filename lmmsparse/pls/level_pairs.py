@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from lmmsparse.crossproducts.sums import CrossProducts
 from lmmsparse.frame import Codes
 from lmmsparse.numerics.dense import ranges
-from lmmsparse.objective.profiled import WorkingObjective
 from lmmsparse.pls.factor import Factor, SelectedInverse
 from lmmsparse.pls.plan import Plan
 
@@ -25,13 +24,13 @@ Side = tuple[int, Codes, Float]
 
 
 def have_blocks(
-    objective: WorkingObjective, factors: tuple[int, int], first: Codes, second: Codes
+    plan: Plan, products: CrossProducts, factors: tuple[int, int], first: Codes, second: Codes
 ) -> NDArray[np.bool_]:
     """Whether the selected inverse holds the blocks for pairs of levels of two factors."""
-    core = objective.plan.core
+    core = plan.core
     if core.kind == "dense" and all(g in core.blocks for g in factors):
         return np.ones(len(first), dtype=bool)
-    return _occur_together(objective.products, factors, first, second)
+    return _occur_together(products, factors, first, second)
 
 
 def _occur_together(

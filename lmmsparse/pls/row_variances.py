@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmmsparse.crossproducts.sums import CrossProducts
 from lmmsparse.design.coordinates import WorkingDesign
 from lmmsparse.frame import Codes
 from lmmsparse.numerics.dense import cholesky_inverse, row_chunks, solve_lower
-from lmmsparse.objective.profiled import WorkingObjective
 from lmmsparse.pls.factor import SelectedInverse
 from lmmsparse.pls.level_pairs import have_blocks, unseen_products
 from lmmsparse.pls.plan import Plan
@@ -61,10 +61,10 @@ class WorkingRows:
     fitted: bool
 
 
-def leverages(objective: WorkingObjective, design: WorkingDesign, solution: Solution) -> Float:
+def leverages(plan: Plan, products: CrossProducts, design: WorkingDesign, solution: Solution) -> Float:
     """Diagonal of the matrix that maps y to the fitted values, (n,): w times `RowVariances`."""
     factors = tuple(FactorRows(g, block.codes, block.columns) for g, block in enumerate(design.blocks))
-    total = RowVariances(objective, WorkingRows(design.X, factors, fitted=True))(solution)
+    total = RowVariances(plan, products, WorkingRows(design.X, factors, fitted=True))(solution)
     return total if design.weights is None else total * design.weights
 
 
@@ -80,11 +80,12 @@ class RowVariances:
 
     Parameters
     ----------
-    objective : WorkingObjective
+    plan : Plan
+    products : CrossProducts
     rows : WorkingRows
     """
 
-    def __init__(self, objective: WorkingObjective, rows: WorkingRows) -> None:
+    def __init__(self, plan: Plan, products: CrossProducts, rows: WorkingRows) -> None:
         self._rows = rows
         # rows with a level of each factor, and those of pairs of levels; None stands for all
         self._known: dict[int, Index | None] = {}
@@ -98,7 +99,7 @@ class RowVariances:
             seen: Index | None = None
             if not rows.fitted:
                 both = np.flatnonzero((one.codes >= 0) & (other.codes >= 0))
-                at_hand = have_blocks(objective, (one.factor, other.factor), one.codes[both], other.codes[both])
+                at_hand = have_blocks(plan, products, (one.factor, other.factor), one.codes[both], other.codes[both])
                 seen, unseen = both[at_hand], both[~at_hand]
                 if unseen.size:
                     self._unseen.append((i, j, unseen))
@@ -107,7 +108,7 @@ class RowVariances:
                 seen = None if seen.size == len(rows.X) else seen
             every: Places = slice(None) if seen is None else seen
             codes = (one.codes[every], other.codes[every])
-            blocks = CoupledBlocks(objective.plan, (one.factor, other.factor), codes)
+            blocks = CoupledBlocks(plan, (one.factor, other.factor), codes)
             self._seen.append((i, j, seen, blocks))
 
     def __call__(self, solution: Solution) -> Float:
@@ -218,7 +219,7 @@ def inverse_pairs(
     return CoupledBlocks(plan, factors, codes)(inverse)
 
 
-def conditional_covariances(objective: WorkingObjective, solution: Solution) -> tuple[Float, ...]:
+def conditional_covariances(solution: Solution) -> tuple[Float, ...]:
     """Diagonal blocks of M⁻¹ of every factor, (q, K, K): the conditional covariance of u over σ², given β and θ."""
     return solution.factor.selected_inverse().diagonal
 

@@ -60,7 +60,7 @@ def test_nested_factors_with_ten_thousand_levels_each() -> None:
     def whole() -> tuple[Any, Any]:
         objective = case.objective()
         estimates, info = fit(objective)
-        leverages(objective.working, objective.design, estimates.solution)
+        leverages(objective.plan, objective.working.products, objective.design, estimates.solution)
         return estimates, info
 
     (estimates, info), most = peak(whole)

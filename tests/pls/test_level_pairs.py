@@ -66,6 +66,6 @@ def test_blocks_at_hand(crossed: Any) -> None:
     together = np.zeros((40, 15), dtype=bool)
     together[tuple(block.codes for block in crossed.objective.design.blocks)] = True
     a, b = np.repeat(np.arange(40), 15), np.tile(np.arange(15), 40)
-    assert np.array_equal(unseen.have_blocks(working, (0, 1), a, b), together.ravel())
-    assert np.array_equal(unseen.have_blocks(working, (1, 0), b, a), together.ravel())
-    assert unseen.have_blocks(working, (1, 1), b, b).all()
+    assert np.array_equal(unseen.have_blocks(working.plan, working.products, (0, 1), a, b), together.ravel())
+    assert np.array_equal(unseen.have_blocks(working.plan, working.products, (1, 0), b, a), together.ravel())
+    assert unseen.have_blocks(working.plan, working.products, (1, 1), b, b).all()

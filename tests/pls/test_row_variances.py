@@ -23,7 +23,7 @@ from tests.oracle import Oracle
 def assert_leverages(case: Case, theta: Float) -> None:
     objective = case.objective()
     solution = objective.working.solve(objective.to_working(theta))
-    found = leverages(objective.working, objective.design, solution)
+    found = leverages(objective.plan, objective.working.products, objective.design, solution)
     assert_allclose(found, np.diag(case.oracle(theta).hat), rtol=1e-8, atol=1e-10)
     assert objective.design.X.shape == case.X.shape
 
@@ -51,7 +51,9 @@ def test_leverages_with_empty_variances(drawn: tuple[Case, Float]) -> None:
 def test_without_random_effects_they_are_those_of_least_squares() -> None:
     case = make_case("crossed", [[(1, True)], [(1, True)]], p=3)
     objective = case.objective()
-    found = leverages(objective.working, objective.design, objective.working.solve(np.zeros(2)))
+    found = leverages(
+        objective.plan, objective.working.products, objective.design, objective.working.solve(np.zeros(2))
+    )
     Q, _ = np.linalg.qr(case.X)
     assert_allclose(found, (Q**2).sum(axis=1), rtol=1e-10)
 
@@ -63,7 +65,7 @@ def test_conditional_covariances(drawn: tuple[Case, Float]) -> None:
     case, theta = drawn
     objective, oracle = case.objective(), case.oracle(theta)
     solution = objective.working.solve(objective.to_working(theta))
-    blocks = conditional_covariances(objective.working, solution)
+    blocks = conditional_covariances(solution)
     effects = oracle.Lambda @ oracle.conditional_covariance @ oracle.Lambda.T
     start = 0
     for t, term in enumerate(case.terms):
@@ -157,7 +159,7 @@ def assert_row_variances(case: Case, theta: Float) -> None:
         z.append((indicator[:, :, None] * scaled[:, None, :]).reshape(m, -1))
     rows = np.hstack([X, *z])
     solution, covariance = working.solve(theta), equations(objective, theta)
-    found = RowVariances(working, WorkingRows(X, tuple(factors), fitted=False))(solution)
+    found = RowVariances(working.plan, working.products, WorkingRows(X, tuple(factors), fitted=False))(solution)
     assert_allclose(found, np.einsum("ma,ab,mb->m", rows, covariance, rows), rtol=1e-7, atol=1e-12)
     start = X.shape[1]
     for blocks in prediction_covariances(solution):

@@ -20,7 +20,6 @@ from lmmsparse.errors import ArgumentError, RankDeficiencyWarning
 from lmmsparse.fitted.means import predict_rows, selected_effects
 from lmmsparse.fitted.protocol import Fitted
 from lmmsparse.numerics.threads import single_threaded_blas
-from lmmsparse.pls.row_variances import leverages
 
 Float = NDArray[np.float64]
 
@@ -125,7 +124,7 @@ class Diagnosing:
         >>> m.hatvalues().head(2).round(3).to_list()
         [0.229, 0.170]
         """
-        values = leverages(self.objective.working, self.objective.design, self.estimates.solution)
+        values = self.objective.leverages(self.estimates.solution)
         return self.frame.series(values, "hat")
 
     def influence(self: Fitted, group: Any = None, refit: bool = False) -> Influence:
@@ -247,7 +246,7 @@ class Diagnosing:
         p = len(self.estimates.beta)
         if not p:
             raise ArgumentError("cooks_distance: the model has no fixed effects that could move")
-        hat = leverages(self.objective.working, self.objective.design, self.estimates.solution)
+        hat = self.objective.leverages(self.estimates.solution)
         residuals = self.frame.pearson(self.frame.y - self._fitted)
         return self.frame.series(cooks_distances(residuals, hat, self.sigma, p), "cooks_distance")
 
