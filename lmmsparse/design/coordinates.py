@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,36 @@ class Coordinates:
     fixed_map: Float
     term_maps: tuple[Float, ...]
 
+    @cached_property
+    def fixed_inverse(self) -> Float:
+        """B⁻¹, (p, p)."""
+        return np.asarray(np.linalg.inv(self.fixed_map))
+
+    @property
+    def log_det(self) -> float:
+        """log|det B|: what REML's criterion in the user's columns has more, halved."""
+        return float(np.linalg.slogdet(self.fixed_map)[1])
+
+    def beta_map(self, unit: float) -> Float:
+        """The (p, p) matrix that takes β_working, in a unit of the response, to a change of β in the user's units."""
+        return unit * self.fixed_inverse
+
+    def working_beta_map(self, unit: float) -> Float:
+        """Its inverse."""
+        return self.fixed_map / unit
+
+    def fixed_rows(self, X: Float) -> Float:
+        """Rows of the user's X in working columns, X B⁻¹."""
+        return np.asarray(np.linalg.solve(self.fixed_map.T, X.T).T)
+
+    def term_rows(self, term: int, columns: Float) -> Float:
+        """Rows of a term's columns in working ones, C L⁻¹."""
+        return np.asarray(np.linalg.solve(self.term_maps[term].T, columns.T).T)
+
+    def term_units(self, term: int) -> Float:
+        """Length of the working columns that each of the user's columns is, (k,): its root mean square."""
+        return np.sqrt((self.term_maps[term] ** 2).sum(axis=0))
+
 
 @dataclass(frozen=True)
 class ResponseCoordinates:
@@ -54,6 +85,10 @@ class ResponseCoordinates:
     start: Float
     scale: float
     exact: bool
+
+    def beta(self, working: Float, coordinates: Coordinates) -> Float:
+        """β in the user's units, (p,)."""
+        return np.asarray(self.start + self.scale * (coordinates.fixed_inverse @ working))
 
 
 @dataclass(frozen=True)

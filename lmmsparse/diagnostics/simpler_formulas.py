@@ -124,7 +124,7 @@ class FormulaSearch:
             x = shiftable(one) if self.ranks[t] == 1 else None
             if x is None:
                 continue
-            constant = _ratio(self.m.estimates.templates[t], self.m.objective.design.coordinates.term_maps[t])
+            constant = _ratio(self.m.estimates.templates[t], self.m.objective.design.coordinates.term_units(t))
             for digits in DIGITS:
                 candidate = _with(state, t, shifted(one, x, f"{constant:.{digits}g}"))
                 value = self._criterion(candidate)
@@ -164,8 +164,7 @@ def _parameters(state: State) -> int:
     return sum(one.term.structure.n_theta for one in state if one is not None)
 
 
-def _ratio(template: Float, term_map: Float) -> float:
+def _ratio(template: Float, lengths: Float) -> float:
     """a/b of a template of rank one whose columns are multiples of (a, b)."""
-    lengths = np.sqrt((term_map**2).sum(axis=0))
     left = np.linalg.svd(template * lengths[:, None])[0][:, 0] / lengths
     return float(left[0] / left[1])

@@ -5,8 +5,6 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
-import numpy as np
-
 from lmmsparse.diagnostics.directions import EMPTY_BELOW, TermRank, empty_in_words, spreads
 from lmmsparse.diagnostics.simpler_formulas import Alternative, Alternatives, FormulaSearch
 from lmmsparse.fitted.protocol import Fitted
@@ -144,6 +142,6 @@ def _term_rank(m: Fitted, t: int) -> TermRank:
     g, where = m.objective.working.columns[t]
     values = spreads(m.estimates.solution.templates[g][where, where], term.structure.rotates)
     rank = int((values >= EMPTY_BELOW).sum())
-    lengths = np.sqrt((m.objective.design.coordinates.term_maps[t] ** 2).sum(axis=0))
+    lengths = m.objective.design.coordinates.term_units(t)
     findings = empty_in_words(term.names, m.estimates.templates[t], lengths, rank, m.sigma)
     return TermRank(bar.name, term.group, term.names, rank, float(values[-1]), findings)

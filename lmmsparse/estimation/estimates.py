@@ -68,8 +68,8 @@ def user_estimates(objective: Objective, solution: Solution, singular: bool) -> 
             f"the response spreads by about {scale:.3g}, whose square is beyond floating-point numbers: measure it in "
             "another unit"
         )
-    inverse_map = np.linalg.inv(coordinates.fixed_map) if p else np.zeros((0, 0))
-    covariance = inverse_map @ cholesky_inverse(solution.fixed_factor) @ inverse_map.T if p else np.zeros((0, 0))
+    unit_map = coordinates.beta_map(1.0)
+    covariance = unit_map @ cholesky_inverse(solution.fixed_factor) @ unit_map.T if p else np.zeros((0, 0))
     sigma2 = solution.sigma2 * scale**2
     theta = objective.to_user(solution.theta) + 0.0  # no negative zeros
     u, b, templates = [], [], []
@@ -82,7 +82,7 @@ def user_estimates(objective: Objective, solution: Solution, singular: bool) -> 
     return Estimates(
         theta=theta,
         criterion=solution.value + objective.constant,
-        beta=response.start + scale * (inverse_map @ solution.beta),
+        beta=response.beta(solution.beta, coordinates),
         fixed_covariance=np.asarray(sigma2 * covariance),
         sigma=float(np.sqrt(sigma2)),
         pwrss=solution.pwrss * scale**2,

@@ -133,13 +133,13 @@ def _together(objective: Objective, responses: Float, start: Float, control: Con
     theta = np.concatenate(
         [lam[:, s.entries[0], s.entries[1]] for s, lam in zip(working.structures, ends.templates, strict=True)], axis=1
     )
-    fixed_map = design.coordinates.fixed_map
+    beta_map = design.coordinates.beta_map(1.0)
     sigma = np.sqrt(ends.points.pwrss / working.degrees) * scale
     constant = objective.constant + 2.0 * working.degrees * np.log(scale / objective.response.scale)
     return Refits(
         theta=objective.to_user(theta.T).T,
-        beta=origins.start.T + scale[:, None] * np.linalg.solve(fixed_map, ends.points.beta.T).T,
-        std_error=sigma[:, None] * _unit_errors(fixed_map, ends.points.fixed_factor),
+        beta=origins.start.T + scale[:, None] * (ends.points.beta @ beta_map.T),
+        std_error=sigma[:, None] * _unit_errors(beta_map, ends.points.fixed_factor),
         sigma=sigma,
         criterion=ends.points.value + constant,
         converged=~origins.exact & _undoubted(batch, ends),
@@ -148,19 +148,19 @@ def _together(objective: Objective, responses: Float, start: Float, control: Con
     )
 
 
-def _unit_errors(fixed_map: Float, factors: Float) -> Float:
+def _unit_errors(beta_map: Float, factors: Float) -> Float:
     """Standard errors of β̂ = B⁻¹ β_working over σ̂, (m, p): lengths of the columns of L⁻¹B⁻ᵀ.
 
     Parameters
     ----------
-    fixed_map : (p, p) array
-        B
+    beta_map : (p, p) array
+        B⁻¹
     factors : (m, p, p) array
         L; NaN comes of those without an inverse.
     """
     regular = np.asarray((np.diagonal(factors, axis1=1, axis2=2) > 0.0).all(axis=1))
     whole = np.where(regular[:, None, None], factors, np.eye(factors.shape[1]))
-    inverse = np.linalg.solve(whole, np.linalg.inv(fixed_map).T)
+    inverse = np.linalg.solve(whole, beta_map.T)
     return np.where(regular[:, None], np.sqrt((inverse**2).sum(axis=1)), np.nan)
 
 

@@ -71,8 +71,7 @@ def kenward_roger(objective: Objective, solution: Solution) -> KenwardRoger:
     information = traces - 2.0 * np.trace(QF, axis1=2, axis2=3) + np.einsum("iab,jba->ij", PF, PF)
     W = 2.0 * _inverse((information + information.T) / 2)
     U = np.tensordot(W, Q, axes=2) - (PF @ np.tensordot(W, P, axes=1)).sum(axis=0)
-    inverse_map = np.linalg.inv(objective.design.coordinates.fixed_map)
-    to_user = np.sqrt(solution.sigma2) * objective.response.scale * inverse_map
+    to_user = objective.design.coordinates.beta_map(float(np.sqrt(solution.sigma2)) * objective.response.scale)
     # P in the user's columns and in the unit of their covariance matrix: F_user P_user F_user is as small as σ²FPF
     back = np.linalg.inv(to_user)
     return KenwardRoger(

@@ -79,9 +79,8 @@ def uncertainty(objective: Objective, solution: Solution) -> Uncertainty:
     hessian[:n_theta, :n_theta] = profiled + np.outer(mixed, mixed) / (4.0 * degrees)
     hessian[:n_theta, n_theta] = hessian[n_theta, :n_theta] = mixed
     hessian[n_theta, n_theta] = 4.0 * degrees
-    inverse_map = np.linalg.inv(coordinates.fixed_map)
     F = cholesky_inverse(solution.fixed_factor)
-    to_user = np.sqrt(solution.sigma2) * objective.response.scale * inverse_map
+    to_user = coordinates.beta_map(float(np.sqrt(solution.sigma2)) * objective.response.scale)
     fixed = to_user @ F @ to_user.T
     jacobian = np.empty((n_theta + 1, *fixed.shape))
     jacobian[:n_theta] = to_user @ F @ sensitivity @ F @ to_user.T

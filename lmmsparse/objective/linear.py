@@ -94,7 +94,7 @@ class Objective:
         """Criterion in the user's units minus the working one: the log-Jacobian of the change of coordinates."""
         value = 2.0 * self.working.degrees * np.log(self.response.scale)
         if self.reml and self.working.products.p:
-            value += 2.0 * np.linalg.slogdet(self.design.coordinates.fixed_map)[1]
+            value += 2.0 * self.design.coordinates.log_det
         return float(value)
 
     def to_working(self, theta: Float) -> Float:

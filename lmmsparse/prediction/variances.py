@@ -83,7 +83,8 @@ def new_effects_variance(objective: Objective, solution: Solution, rows: Predict
         if not others and (one.codes >= 0).all():
             continue
         g, where = working.columns[one.term]
-        columns = _in_working(one.masked(None if others else one.codes < 0), objective, one.term)
+        masked = one.masked(None if others else one.codes < 0)
+        columns = objective.design.coordinates.term_rows(one.term, masked)
         scaled = columns @ solution.templates[g][where, where]
         total.value[:] += (scaled**2).sum(axis=1)
         a, b = working.structures[one.term].entries
@@ -135,7 +136,7 @@ def working_rows(objective: Objective, rows: PredictedRows) -> WorkingRows:
     )
     X: Float = design.X
     if not rows.fitted:
-        X = np.asarray(np.linalg.solve(design.coordinates.fixed_map.T, rows.X.T).T)
+        X = design.coordinates.fixed_rows(rows.X)
     return WorkingRows(X, factors, rows.fitted)
 
 
@@ -147,10 +148,5 @@ def _factor_columns(objective: Objective, g: int, members: Sequence[TermRows], f
         return block.columns
     columns = np.zeros((len(members[0].codes), block.columns.shape[1]))
     for one in members:
-        columns[:, working.columns[one.term][1]] = _in_working(one.masked(), objective, one.term)
+        columns[:, working.columns[one.term][1]] = objective.design.coordinates.term_rows(one.term, one.masked())
     return columns
-
-
-def _in_working(columns: Float, objective: Objective, term: int) -> Float:
-    """Working columns C L⁻¹ of a term from the user's."""
-    return np.asarray(np.linalg.solve(objective.design.coordinates.term_maps[term].T, columns.T).T)

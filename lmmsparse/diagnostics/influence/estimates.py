@@ -76,7 +76,7 @@ def write_estimates(
     out.sigma[which] = scale * np.sqrt(sigma2)
     if not p or not len(which):
         return
-    to_user = scale * np.linalg.inv(objective.design.coordinates.fixed_map)
+    to_user = objective.design.coordinates.beta_map(scale)
     out.beta[which] = estimates.beta + shift @ to_user.T
     covariance = np.linalg.inv(information)
     out.std_error[which] = np.sqrt(sigma2[:, None] * np.einsum("ja,mab,jb->mj", to_user, covariance, to_user))
@@ -112,7 +112,7 @@ def write_partial(
         Directions of β, in working coordinates, that the rows do not determine.
     """
     scale = objective.response.scale
-    to_user = scale * np.linalg.inv(objective.design.coordinates.fixed_map)
+    to_user = objective.design.coordinates.beta_map(scale)
     length = np.linalg.norm(to_user, axis=1)
     estimable = np.linalg.norm(to_user @ lost, axis=1) < ESTIMABLE * length
     out.sigma[place] = scale * np.sqrt(sigma2)

@@ -97,7 +97,7 @@ def _write(
     beta, covariance = np.zeros(p), np.zeros((p, p))
     beta[columns] = estimates.beta
     covariance[np.ix_(columns, columns)] = estimates.fixed_covariance / estimates.sigma**2
-    to_working = objective.design.coordinates.fixed_map / scale
+    to_working = objective.design.coordinates.working_beta_map(scale)
     shift = to_working @ (beta - full.beta)
     covariance = to_working @ covariance @ to_working.T * scale**2
     sigma2 = (estimates.sigma / scale) ** 2

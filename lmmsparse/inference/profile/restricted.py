@@ -244,7 +244,11 @@ class RestrictedDeviance:
             gradient[-3:-1] = corner, np.sin(c) * below + np.cos(c) * last
             gradient[-1] = x[-1] * (np.cos(c) * below - np.sin(c) * last)
         sigma = float(np.sqrt(sigma2)) * self.objective.response.scale
-        beta = self.held.all_effects(point.beta, c) if kind == "beta" else _user_effects(self.objective, point.beta)
+        beta = (
+            self.held.all_effects(point.beta, c)
+            if kind == "beta"
+            else self.objective.response.beta(point.beta, self.objective.design.coordinates)
+        )
         covariances = tuple(sigma**2 * lam @ lam.T for lam in templates)
         return Point(x, c, value, gradient, point.noise, covariances, sigma, beta)
 
@@ -289,7 +293,7 @@ class _HeldEffect:
 
     def __init__(self, objective: Objective, j: int) -> None:
         self.objective, products = objective, objective.working.products
-        p, inverse_map = products.p, np.linalg.inv(objective.design.coordinates.fixed_map)
+        p, inverse_map = products.p, objective.design.coordinates.fixed_inverse
         self.Q = np.linalg.qr(inverse_map[j][:, None], mode="complete")[0]
         self.start, self.unit = (
             objective.response.start[j],
@@ -336,11 +340,5 @@ class _HeldEffect:
 
     def all_effects(self, rest: Float, c: float) -> Float:
         """β in the user's units."""
-        return _user_effects(self.objective, self.Q @ np.append(self.coordinate(c), rest))
-
-
-def _user_effects(objective: Objective, beta: Float) -> Float:
-    scaled = objective.response.scale * beta
-    if not len(beta):
-        return scaled
-    return np.asarray(objective.response.start + np.linalg.solve(objective.design.coordinates.fixed_map, scaled))
+        working = self.Q @ np.append(self.coordinate(c), rest)
+        return self.objective.response.beta(working, self.objective.design.coordinates)
