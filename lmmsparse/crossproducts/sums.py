@@ -1,139 +1,129 @@
-"""The blocks of A = [Z X y]ᵀ W [Z X y], formed once; every evaluation works on them alone.
-
-Blocks come straight from integer codes.  They are sums over rows, so that cross-products of parts of
-the data (in the same working coordinates) may be added: ``a + b``.
-"""
+"""From rows to cross-products: blocks come straight from integer codes, never from an n × q matrix."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.design.coordinates import WorkingDesign
+from lmmsparse.crossproducts.blocks import CrossProducts, Factors, Pairs, Pattern
+from lmmsparse.design.coordinates import WorkingBlock, WorkingDesign
 from lmmsparse.frame import Codes
-from lmmsparse.kernels.sums import (
-    count_pairs,
-    level_products,
-    pair_products,
-    right_products,
-    rows_by_level,
-    rows_by_pair,
-)
+from lmmsparse.kernels.sums import count_pairs, level_products, pair_products, rows_by_level, rows_by_pair
 from lmmsparse.numerics.dense import row_chunks
 
 Float = NDArray[np.float64]
+Index = NDArray[np.int32]
+ByLevel = tuple[Index, NDArray[np.int64]]
 
 CODE_TYPES = (np.dtype(np.int8), np.dtype(np.int16), np.dtype(np.int32))
 
 
-@dataclass(frozen=True)
-class Coupling:
-    """Block Z_gᵀWZ_h of two grouping factors on the pairs of levels that occur together.
-
-    Attributes
-    ----------
-    first, second : (m,) arrays of int32
-        Levels of g and h of each pair, sorted by (first, second).
-    values : (m, K_g, K_h) array
-    """
-
-    first: NDArray[np.int32]
-    second: NDArray[np.int32]
-    values: Float
-
-    def __add__(self, other: Coupling) -> Coupling:
-        first = np.concatenate([self.first, other.first])
-        second = np.concatenate([self.second, other.second])
-        values = np.concatenate([self.values, other.values])
-        pairs, where = np.unique(np.stack([first, second], axis=1), axis=0, return_inverse=True)
-        total = np.zeros((len(pairs), *values.shape[1:]))
-        np.add.at(total, where.ravel(), values)
-        return Coupling(pairs[:, 0].astype(np.int32), pairs[:, 1].astype(np.int32), total)
-
-
-@dataclass(frozen=True)
-class CrossProducts:
-    """Blocks of A for grouping factors g = 0, 1, … and the columns of [X y].
-
-    Attributes
-    ----------
-    n : int
-        Rows.
-    sum_log_weights : float
-        Σ log w.
-    diagonal : tuple of (q_g, K_g, K_g) arrays
-        Z_gᵀWZ_g, one block a level.
-    coupling : dict (g, h) → Coupling, g < h
-    rhs : tuple of (q_g, K_g, p + 1) arrays
-        Z_gᵀW[X y].
-    fixed : (p + 1, p + 1) array
-        [X y]ᵀW[X y].
-    """
-
-    n: int
-    sum_log_weights: float
-    diagonal: tuple[Float, ...]
-    coupling: dict[tuple[int, int], Coupling]
-    rhs: tuple[Float, ...]
-    fixed: Float
-
-    @property
-    def p(self) -> int:
-        """Number of fixed-effect columns."""
-        return self.fixed.shape[0] - 1
-
-    def __add__(self, other: CrossProducts) -> CrossProducts:
-        return CrossProducts(
-            n=self.n + other.n,
-            sum_log_weights=self.sum_log_weights + other.sum_log_weights,
-            diagonal=tuple(a + b for a, b in zip(self.diagonal, other.diagonal, strict=True)),
-            coupling={key: block + other.coupling[key] for key, block in self.coupling.items()},
-            rhs=tuple(a + b for a, b in zip(self.rhs, other.rhs, strict=True)),
-            fixed=self.fixed + other.fixed,
-        )
-
-    def update(self, design: WorkingDesign, y: Float) -> CrossProducts:
-        """These cross-products with more rows added: ``self + cross_products(design, y)``."""
-        return self + cross_products(design, y)
-
-
-def _checked(codes: Codes, n_levels: int) -> Codes:
+def checked_codes(codes: Codes, n_levels: int) -> Codes:
     """Codes as the kernels take them: of 8, 16 or 32 bits with a sign, one after the other, and none astray."""
     if len(codes) and not 0 <= codes.min() <= codes.max() < n_levels:
         raise ValueError(f"codes must lie between 0 and {n_levels - 1}")
     return np.ascontiguousarray(codes if codes.dtype in CODE_TYPES else codes.astype(np.int32))
 
 
-def coupling_products(
-    first: tuple[Codes, Float],
-    second: tuple[Codes, Float],
-    weights: Float | None,
-    n_levels: tuple[int, int],
-    by_second: tuple[NDArray[np.int32], NDArray[np.int64]] | None = None,
-) -> Coupling:
-    """Z_gᵀWZ_h of two grouping factors on co-occurring pairs of levels.
+@dataclass(frozen=True)
+class SortedRows:
+    """Rows sorted by the levels of two factors, as `lmmsparse.kernels.sums.rows_by_pair` fills them.
+
+    Attributes
+    ----------
+    indptr : (q_g + 1,) array
+    second : (n,) array
+        Levels of the second factor.
+    rows : (n,) array or None
+        None where every row adds the same.
+    """
+
+    indptr: NDArray[np.int64]
+    second: Index
+    rows: Index | None
+
+
+@dataclass(frozen=True)
+class RowOrder:
+    """Where the rows of a design fall on its pattern: found once, for sums with other weights or responses.
+
+    Attributes
+    ----------
+    pattern : Pattern
+    pairs : dict (g, h) → SortedRows
+    """
+
+    pattern: Pattern
+    pairs: dict[Factors, SortedRows]
+
+
+def row_order(design: WorkingDesign) -> RowOrder:
+    """Sort the rows of a design by the pairs of levels that they belong to."""
+    links, sorted_rows = {}, {}
+    for h, block in enumerate(design.blocks):
+        by_level = _by_level(block) if h else None
+        for g, other in enumerate(design.blocks[:h]):
+            by_pair = _sorted_rows(other, by_level, alike=False)
+            sorted_rows[g, h] = by_pair
+            m = count_pairs(by_pair.indptr, by_pair.second)
+            links[g, h] = Pairs(np.empty(m, np.int32), np.empty(m, np.int32))
+            # only the pairs are wanted: one number for all rows instead of columns
+            one, ignored = np.zeros((1, 1)), np.empty((m, 1, 1))
+            pair_products(by_pair.indptr, by_pair.second, None, one, one, None, *_ends(links[g, h]), ignored)
+    return RowOrder(_pattern(design, links), {key: sorted_rows[key] for key in sorted(sorted_rows)})
+
+
+def cross_products(
+    design: WorkingDesign, y: Float, weights: Float | None, order: RowOrder | None = None
+) -> CrossProducts:
+    """Blocks of A for a working design, a working response and weights.
 
     Parameters
     ----------
-    first, second : (codes, columns) of g and h
-        Codes (n,); columns (n, K).
+    design : WorkingDesign
+    y : (n,) array
     weights : (n,) array or None
-    n_levels : (q_g, q_h)
-    by_second : (order, starts), optional
-        `rows_by_level` of h, when it is known.
+        Diagonal of W; None for ones.
+    order : RowOrder, optional
+        That of the design: without it the rows are sorted, which takes about as long as the sums.
     """
-    codes, left, right = _checked(first[0], n_levels[0]), first[1], second[1]
-    order, starts = by_second or rows_by_level(_checked(second[0], n_levels[1]), n_levels[1])
-    alike = weights is None and left.shape[1] == right.shape[1] == 1 and left.strides[0] == right.strides[0] == 0
-    indptr, levels = np.zeros(n_levels[0] + 1, dtype=np.int64), np.empty(len(codes), dtype=np.int32)
-    rows = None if alike else np.empty(len(codes), dtype=np.int32)
-    rows_by_pair(codes, order, starts, indptr, levels, rows)
-    m = count_pairs(indptr, levels)
-    link = Coupling(np.empty(m, np.int32), np.empty(m, np.int32), np.empty((m, left.shape[1], right.shape[1])))
-    pair_products(indptr, levels, rows, left, right, weights, link.first, link.second, link.values)
-    return link
+    blocks, p = design.blocks, design.X.shape[1]
+    X, y = design.X, np.ascontiguousarray(y)
+    diagonal, rhs, coupling, links = [], [], {}, {}
+    for h, block in enumerate(blocks):
+        K = block.columns.shape[1]
+        diagonal.append(np.zeros((block.n_levels, K, K)))
+        rhs.append(np.zeros((block.n_levels, K, p + 1)))
+        codes = checked_codes(block.codes, block.n_levels)
+        level_products(codes, block.columns, weights, X, y, diagonal[h], rhs[h])
+        by_level = _by_level(block) if h and order is None else None
+        for g, other in enumerate(blocks[:h]):
+            by_pair = order.pairs[g, h] if order else _sorted_rows(other, by_level, _alike(other, block, weights))
+            m = len(order.pattern.pairs[g, h]) if order else count_pairs(by_pair.indptr, by_pair.second)
+            link = Pairs(np.empty(m, np.int32), np.empty(m, np.int32))
+            coupling[g, h] = np.empty((m, other.columns.shape[1], K))
+            pair_products(
+                by_pair.indptr,
+                by_pair.second,
+                by_pair.rows,
+                other.columns,
+                block.columns,
+                weights,
+                *_ends(link),
+                coupling[g, h],
+            )
+            links[g, h] = link
+    return CrossProducts(
+        pattern=order.pattern if order else _pattern(design, links),
+        n=len(y),
+        log_det=0.0 if weights is None else float(np.log(weights).sum()),
+        diagonal=tuple(diagonal),
+        coupling=dict(sorted(coupling.items())),
+        rhs=tuple(rhs),
+        fixed=fixed_products(X, y, weights),
+    )
 
 
 def fixed_products(X: Float, y: Float, weights: Float | None) -> Float:
@@ -150,73 +140,30 @@ def fixed_products(X: Float, y: Float, weights: Float | None) -> Float:
     return products
 
 
-def cross_products(design: WorkingDesign, y: Float) -> CrossProducts:
-    """Blocks of A for a working design and a working response y (n,)."""
-    w, blocks, p = design.weights, design.blocks, design.X.shape[1]
-    X, y = design.X, np.ascontiguousarray(y)
-    codes = [_checked(block.codes, block.n_levels) for block in blocks]
-    diagonal, rhs, coupling = [], [], {}
-    for h, block in enumerate(blocks):
-        K = block.columns.shape[1]
-        diagonal.append(np.zeros((block.n_levels, K, K)))
-        rhs.append(np.zeros((block.n_levels, K, p + 1)))
-        level_products(codes[h], block.columns, w, X, y, diagonal[h], rhs[h])
-        by_level = rows_by_level(codes[h], block.n_levels) if h else None
-        for g, other in enumerate(blocks[:h]):
-            coupling[g, h] = coupling_products(
-                (codes[g], other.columns),
-                (codes[h], block.columns),
-                w,
-                (other.n_levels, block.n_levels),
-                by_level,
-            )
-    return CrossProducts(
-        n=len(y),
-        sum_log_weights=0.0 if w is None else float(np.log(w).sum()),
-        diagonal=tuple(diagonal),
-        coupling=dict(sorted(coupling.items())),
-        rhs=tuple(rhs),
-        fixed=fixed_products(X, y, w),
-    )
+def _by_level(block: WorkingBlock) -> ByLevel:
+    return rows_by_level(checked_codes(block.codes, block.n_levels), block.n_levels)
 
 
-def response_products(design: WorkingDesign, Y: Float) -> tuple[tuple[Float, ...], Float, Float]:
-    """What A holds of responses, for many of them in one pass.
-
-    Parameters
-    ----------
-    Y : (n, m) array
-        Working responses.
-
-    Returns
-    -------
-    rhs : tuple of (q_g, K_g, m) arrays
-        Z_gᵀWY.
-    fixed : (p, m) array
-        XᵀWY.
-    squares : (m,) array
-        Diagonal of YᵀWY.
-    """
-    n, m = Y.shape
-    w, p = design.weights, design.X.shape[1]
-    codes = [_checked(block.codes, block.n_levels) for block in design.blocks]
-    rhs = tuple(np.zeros((block.n_levels, block.columns.shape[1], m)) for block in design.blocks)
-    fixed, squares = np.zeros((p, m)), np.zeros(m)
-    for rows in row_chunks(n, m):
-        part = np.ascontiguousarray(Y[rows])
-        weighted = part if w is None else part * w[rows, None]
-        for level, block, out in zip(codes, design.blocks, rhs, strict=True):
-            right_products(level[rows], block.columns[rows], weighted, out)
-        fixed += design.X[rows].T @ weighted
-        squares += np.einsum("ij,ij->j", part, weighted)
-    return rhs, fixed, squares
+def _sorted_rows(first: WorkingBlock, by_level: ByLevel | None, alike: bool) -> SortedRows:
+    """Rows by the levels of a factor and of the one that ``by_level`` has sorted them by."""
+    assert by_level is not None
+    codes = checked_codes(first.codes, first.n_levels)
+    indptr, second = np.zeros(first.n_levels + 1, dtype=np.int64), np.empty(len(codes), dtype=np.int32)
+    rows = None if alike else np.empty(len(codes), dtype=np.int32)
+    rows_by_pair(codes, *by_level, indptr, second, rows)
+    return SortedRows(indptr, second, rows)
 
 
-def replace_response(products: CrossProducts, design: WorkingDesign, y: Float) -> CrossProducts:
-    """The same cross-products with another working response: only the last column of [X y] changes."""
-    columns, fixed, squares = response_products(design, y[:, None])
-    rhs = tuple(np.concatenate([old[:, :, :-1], new], axis=2) for old, new in zip(products.rhs, columns, strict=True))
-    corner = products.fixed.copy()
-    corner[-1, :-1] = corner[:-1, -1] = fixed[:, 0]
-    corner[-1, -1] = squares[0]
-    return replace(products, rhs=rhs, fixed=corner)
+def _alike(one: WorkingBlock, other: WorkingBlock, weights: Float | None) -> bool:
+    """Whether every row adds the same number: intercepts without weights."""
+    left, right = one.columns, other.columns
+    return weights is None and left.shape[1] == right.shape[1] == 1 and left.strides[0] == right.strides[0] == 0
+
+
+def _ends(link: Pairs) -> tuple[Index, Index]:
+    return link.first, link.second
+
+
+def _pattern(design: WorkingDesign, links: dict[Factors, Pairs]) -> Pattern:
+    shapes = tuple((block.n_levels, block.columns.shape[1]) for block in design.blocks)
+    return Pattern(shapes, dict(sorted(links.items())))

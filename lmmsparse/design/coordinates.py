@@ -124,11 +124,13 @@ class WorkingBlock:
 
 @dataclass(frozen=True)
 class WorkingDesign:
-    """The design in working coordinates: X (n, p), the blocks, and prior weights (n,) or None."""
+    """The design in working coordinates: X (n, p) and the blocks.
+
+    Weights made the basis and are no part of it: sums take them as an argument, so that they may change.
+    """
 
     X: Float
     blocks: tuple[WorkingBlock, ...]
-    weights: Float | None
     coordinates: Coordinates
 
 
@@ -138,7 +140,6 @@ def taken_rows(design: WorkingDesign, rows: Index) -> WorkingDesign:
         design,
         X=design.X[rows],
         blocks=tuple(_taken_block(block, rows) for block in design.blocks),
-        weights=None if design.weights is None else design.weights[rows],
     )
 
 
@@ -225,7 +226,13 @@ def term_coordinates(columns: Float, weights: Float | None, rotate: bool) -> tup
 
 
 def working_design(X: Float, terms: Sequence[RandomTerm], weights: Float | None) -> WorkingDesign:
-    """Working columns of X (n, p, full rank) and of all terms, gathered by grouping factor."""
+    """Working columns of X (n, p, full rank) and of all terms, gathered by grouping factor.
+
+    Parameters
+    ----------
+    weights : (n,) array or None
+        Prior weights, for which the basis is orthonormal; nothing relies on that under other ones.
+    """
     Q, fixed_map = orthonormal_columns(X, weights)
     working = [term_coordinates(term.columns, weights, term.structure.rotates) for term in terms]
     members: dict[str, list[int]] = {}
@@ -241,30 +248,36 @@ def working_design(X: Float, terms: Sequence[RandomTerm], weights: Float | None)
         )
         for group, positions in members.items()
     )
-    return WorkingDesign(Q, blocks, weights, Coordinates(fixed_map, tuple(L for _, L in working)))
+    return WorkingDesign(Q, blocks, Coordinates(fixed_map, tuple(L for _, L in working)))
 
 
-def working_response(response: Float, design: WorkingDesign) -> tuple[Float, ResponseCoordinates]:
+def working_response(
+    response: Float, design: WorkingDesign, weights: Float | None
+) -> tuple[Float, ResponseCoordinates]:
     """The working response (n,) and its coordinates.
 
     Parameters
     ----------
     response : (n,) array
         y − offset, finite.
+    weights : (n,) array or None
+        Those that made the design.
     """
-    y, many = working_responses(response[:, None], design)
+    y, many = working_responses(response[:, None], design, weights)
     return y[:, 0], ResponseCoordinates(many.start[:, 0], float(many.scale[0]), bool(many.exact[0]))
 
 
-def working_responses(responses: Float, design: WorkingDesign) -> tuple[Float, ManyResponses]:
+def working_responses(responses: Float, design: WorkingDesign, weights: Float | None) -> tuple[Float, ManyResponses]:
     """Working responses (n, m) and their coordinates, each column as `working_response` has it.
 
     Parameters
     ----------
     responses : (n, m) array
         y − offset, finite.
+    weights : (n,) array or None
+        Those that made the design.
     """
-    Q, weights = design.X, design.weights
+    Q = design.X
     n, m = responses.shape
     highest, lowest = responses.max(axis=0), responses.min(axis=0)
     magnitude = np.maximum(highest, -lowest)
@@ -295,7 +308,7 @@ def working_responses(responses: Float, design: WorkingDesign) -> tuple[Float, M
     return residual, ManyResponses(start, length * magnitude, exact)
 
 
-def redundant_terms(design: WorkingDesign, terms: Sequence[RandomTerm]) -> tuple[int, ...]:
+def redundant_terms(design: WorkingDesign, terms: Sequence[RandomTerm], weights: Float | None) -> tuple[int, ...]:
     """Terms of one grouping factor whose covariance parameters cannot be told apart; empty when there are none.
 
     In an orthonormal basis of all columns of the factor, the entries (a, b) of the covariances of its terms multiply
@@ -304,7 +317,7 @@ def redundant_terms(design: WorkingDesign, terms: Sequence[RandomTerm]) -> tuple
     for block in design.blocks:
         if len(block.terms) == 1:
             continue
-        values, vectors = np.linalg.eigh(gram(block.columns, design.weights))
+        values, vectors = np.linalg.eigh(gram(block.columns, weights))
         used = values > 1e-10 * values[-1]
         coefficients = vectors[:, used] * np.sqrt(values[used])  # one row a column of the block
         kernels, start = [], 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.crossproducts.sums import response_products
+from lmmsparse.crossproducts.responses import response_products
 from lmmsparse.design.coordinates import working_responses
 from lmmsparse.estimation.boundary import DOUBTFUL_LOSS, ZERO_CANDIDATE
 from lmmsparse.estimation.control import Control
@@ -120,9 +120,9 @@ def _unfitted(objective: Objective, responses: Float) -> Refits:
 def _together(objective: Objective, responses: Float, start: Float, control: Control) -> Refits:
     """Fits of a small model in lockstep; what needs more care is not marked as converged."""
     working, design = objective.working, objective.design
-    Y, origins = working_responses(responses, design)
+    Y, origins = working_responses(responses, design, objective.weights)
     scale = origins.scale
-    batch = _Batch(working, *response_products(design, Y))
+    batch = _Batch(working, *response_products(design, Y, objective.weights))
     starts = [start, *([working.start()] if other_starts(working) else []), *other_starts(working)]
     ends, evaluations = None, np.zeros(len(scale), dtype=np.int64)
     for theta in starts:

@@ -27,7 +27,7 @@ def warn_of(estimates: Estimates, info: OptInfo, objective: Objective, stackleve
     elif estimates.singular:
         text = f"{info.message.removeprefix('converged: ')}; m.singularity() explains"
         warnings.warn(text, SingularFitWarning, stacklevel=stacklevel)
-    redundant = redundant_terms(objective.design, objective.terms)
+    redundant = redundant_terms(objective.design, objective.terms, objective.weights)
     names = info.flat or tuple(name for t in redundant for name in objective.terms[t].theta_names)
     if names:
         warnings.warn(

@@ -10,12 +10,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.crossproducts.sums import CrossProducts, cross_products
+from lmmsparse.crossproducts.blocks import CrossProducts
+from lmmsparse.crossproducts.sums import cross_products
 from lmmsparse.design.coordinates import WorkingDesign, taken_rows
 from lmmsparse.errors import LmmError
 from lmmsparse.objective.linear import Objective
 from lmmsparse.objective.profiled import WorkingObjective
-from lmmsparse.pls.plan import make_plan
+from lmmsparse.pls.plan import plan_of
+from lmmsparse.pls.values import lay_out
 from lmmsparse.search.newton import newton
 
 Float = NDArray[np.float64]
@@ -41,20 +43,22 @@ def thinned_start(objective: Objective) -> tuple[Float, int] | None:
         return None
     shapes = working.plan.shapes
     thinned = max(core.blocks, key=lambda h: shapes[h][0] * shapes[h][1])
-    rows = min(max(KEPT_SHARE * core.size, FEWEST_ROWS), MOST_ROWS)
+    core_rows = min(max(KEPT_SHARE * core.size, FEWEST_ROWS), MOST_ROWS)
     others = core.size - shapes[thinned][0] * shapes[thinned][1]
-    kept = int((rows - others) / shapes[thinned][1])
+    kept = int((core_rows - others) / shapes[thinned][1])
     if kept < 2 or kept > shapes[thinned][0] / 2:
         return None
-    part, y = thinned_design(objective.design, objective.y, thinned, kept)
+    part, rows = thinned_design(objective.design, thinned, kept)
+    weights = None if objective.weights is None else objective.weights[rows]
     fewest = FEWEST_REPEATS * max(block.n_levels for block in part.blocks)
-    if len(y) < max(fewest, working.products.p + 1):
+    if len(rows) < max(fewest, working.products.p + 1):
         return None
     try:
-        products = cross_products(part, y)
+        products = cross_products(part, objective.y[rows], weights)
         if _lost_columns(products):
             return None
-        plan, values = make_plan(products, working.plan.groups, 2.0 * working.plan.bytes)
+        plan = plan_of(products.pattern, products.p, working.plan.groups, 2.0 * working.plan.bytes)
+        values = lay_out(plan, products)
         small = WorkingObjective(products, plan, values, working.structures, working.members, working.reml)
         found = newton(
             small.solve_nearby,
@@ -77,11 +81,11 @@ def _lost_columns(products: CrossProducts) -> bool:
     return p > 0 and bool(np.linalg.eigvalsh(products.fixed[:p, :p])[0] < SMALLEST_SQUARE * products.n)
 
 
-def thinned_design(design: WorkingDesign, y: Float, factor: int, kept: int) -> tuple[WorkingDesign, Float]:
-    """The rows that belong to ``kept`` levels of one factor, which are spread evenly over frequent and rare ones."""
+def thinned_design(design: WorkingDesign, factor: int, kept: int) -> tuple[WorkingDesign, NDArray[np.intp]]:
+    """Rows that belong to ``kept`` levels of a factor, spread evenly over frequent and rare ones, and their design."""
     block = design.blocks[factor]
     by_frequency = np.argsort(np.bincount(block.codes, minlength=block.n_levels), kind="stable")
     chosen = np.zeros(block.n_levels, dtype=bool)
     chosen[by_frequency[((np.arange(kept) + 0.5) * block.n_levels / kept).astype(np.intp)]] = True
     rows = np.flatnonzero(chosen[block.codes])
-    return taken_rows(design, rows), y[rows]
+    return taken_rows(design, rows), rows

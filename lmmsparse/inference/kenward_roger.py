@@ -216,8 +216,9 @@ def level_components(working: WorkingObjective) -> NDArray[np.int32]:
     """Connected component of every level, factor after factor: levels that no chain of rows connects are apart."""
     shapes = working.plan.shapes
     starts = np.cumsum([0, *(q for q, _ in shapes)])
-    rows = [starts[g] + link.first for (g, _), link in working.products.coupling.items()]
-    columns = [starts[h] + link.second for (_, h), link in working.products.coupling.items()]
+    pairs = working.plan.pattern.pairs
+    rows = [starts[g] + link.first for (g, _), link in pairs.items()]
+    columns = [starts[h] + link.second for (_, h), link in pairs.items()]
     first = np.concatenate([np.zeros(0, np.int64), *rows])
     second = np.concatenate([np.zeros(0, np.int64), *columns])
     total = int(starts[-1])

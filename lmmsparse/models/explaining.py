@@ -137,7 +137,12 @@ class Explaining:
         name, label, rows = rows_of_level(self.terms, level, group)
         with single_threaded_blas():
             V = marginal_covariance(
-                self.objective.design, self.estimates.solution.templates, self.sigma, rows, self.control.memory_bytes
+                self.objective.design,
+                self.frame.weights,
+                self.estimates.solution.templates,
+                self.sigma,
+                rows,
+                self.control.memory_bytes,
             )
         index = self.frame.index[rows]
         return MarginalCovariance(name, label, pd.DataFrame(V, index=index, columns=index))
@@ -244,4 +249,4 @@ class Explaining:
 def _parts(m: Fitted) -> VarianceParts:
     with single_threaded_blas():
         templates = m.estimates.solution.templates
-        return variance_parts(m.frame.X, m.estimates.beta, m.objective.design, templates, m.sigma)
+        return variance_parts(m.frame.X, m.estimates.beta, m.objective.design, m.frame.weights, templates, m.sigma)

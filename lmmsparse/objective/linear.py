@@ -12,7 +12,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lmmsparse.crossproducts.sums import cross_products, replace_response
+from lmmsparse.crossproducts.responses import replace_response
+from lmmsparse.crossproducts.sums import cross_products
 from lmmsparse.design.coordinates import (
     ResponseCoordinates,
     WorkingDesign,
@@ -25,9 +26,10 @@ from lmmsparse.errors import ArgumentError
 from lmmsparse.numerics.dense import row_chunks
 from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.profiled import WorkingObjective
-from lmmsparse.pls.plan import Plan, make_plan
+from lmmsparse.pls.plan import Plan, plan_of
 from lmmsparse.pls.row_variances import leverages
 from lmmsparse.pls.solution import Derivatives, Solution
+from lmmsparse.pls.values import lay_out
 
 Float = NDArray[np.float64]
 
@@ -49,6 +51,8 @@ class Objective:
     design : WorkingDesign
     y : (n,) array
         Working response.
+    weights : (n,) array or None
+        Prior weights w: the rows have precision w/σ².
     response : ResponseCoordinates
     working : WorkingObjective
         The criterion in working coordinates.
@@ -59,10 +63,12 @@ class Objective:
         terms: Sequence[RandomTerm],
         design: WorkingDesign,
         y: Float,
+        weights: Float | None,
         response: ResponseCoordinates,
         working: WorkingObjective,
     ) -> None:
-        self.terms, self.design, self.y, self.response, self.working = tuple(terms), design, y, response, working
+        self.terms, self.design, self.y, self.weights = tuple(terms), design, y, weights
+        self.response, self.working = response, working
 
     @property
     def reml(self) -> bool:
@@ -143,7 +149,7 @@ class Objective:
         """A solution with r² summed over the rows where rounding would show in the criterion."""
         if solution.noise <= NEGLIGIBLE_NOISE * max(1.0, abs(solution.value) / 1e4):
             return solution
-        w, effects, penalty, square = self.design.weights, [], 0.0, 0.0
+        w, effects, penalty, square = self.weights, [], 0.0, 0.0
         for u, lam in zip(solution.u, solution.templates, strict=True):
             effects.append(u @ lam.T)
             penalty += float((u**2).sum())
@@ -177,19 +183,20 @@ class Objective:
     def leverages(self, solution: Solution) -> Float:
         """Diagonal of the matrix that maps y to the fitted values at a solution, (n,)."""
         with single_threaded_blas():
-            return leverages(self.plan, self.working.products, self.design, solution)
+            return leverages(self.plan, self.design, self.weights, solution)
 
     def with_response(self, response: Float) -> Objective:
         """The same model for another response y − offset, (n,): only the last column of [X y] is formed anew."""
         with single_threaded_blas():
-            y, coordinates = working_response(response, self.design)
-            products = replace_response(self.working.products, self.design, y)
-        return Objective(self.terms, self.design, y, coordinates, self.working.with_products(products, self.reml))
+            y, coordinates = working_response(response, self.design, self.weights)
+            products = replace_response(self.working.products, self.design, y, self.weights)
+        working = self.working.with_products(products, self.reml)
+        return Objective(self.terms, self.design, y, self.weights, coordinates, working)
 
     def with_reml(self, reml: bool) -> Objective:
         """The same model with the other criterion."""
         working = self.working.with_products(self.working.products, reml)
-        return Objective(self.terms, self.design, self.y, self.response, working)
+        return Objective(self.terms, self.design, self.y, self.weights, self.response, working)
 
 
 def make_objective(
@@ -216,9 +223,10 @@ def make_objective(
         Bytes that one evaluation may take.
     """
     design = working_design(X, terms, weights)
-    y, coordinates = working_response(response, design)
-    products = cross_products(design, y)
-    plan, values = make_plan(products, tuple(block.group for block in design.blocks), memory_limit)
+    y, coordinates = working_response(response, design, weights)
+    products = cross_products(design, y, weights)
+    plan = plan_of(products.pattern, products.p, tuple(block.group for block in design.blocks), memory_limit)
+    values = lay_out(plan, products)
     structures, members = [term.structure for term in terms], [block.terms for block in design.blocks]
     working = WorkingObjective(products, plan, values, structures, members, reml)
-    return Objective(terms, design, y, coordinates, working)
+    return Objective(terms, design, y, weights, coordinates, working)

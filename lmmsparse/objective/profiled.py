@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from lmmsparse.covariance.charts import Chart, chart_around
 from lmmsparse.covariance.structure import CovarianceStructure
-from lmmsparse.crossproducts.sums import CrossProducts
+from lmmsparse.crossproducts.blocks import CrossProducts
 from lmmsparse.errors import FactorizationError
 from lmmsparse.pls.factor import TOO_LARGE
-from lmmsparse.pls.plan import Plan, Values
+from lmmsparse.pls.plan import Plan
 from lmmsparse.pls.releasable import HeldFactor
 from lmmsparse.pls.small import SmallDesign, SmallResponses, SmallSolutions, evaluate, small_design, small_responses
 from lmmsparse.pls.solution import Derivatives, Solution
 from lmmsparse.pls.solve import NOT_IDENTIFIED, Elimination, average_information, eliminate, score_sums
+from lmmsparse.pls.values import Values
 
 Float = NDArray[np.float64]
 
@@ -124,7 +125,7 @@ class WorkingObjective:
 
     def criterion(self, logdet: Any, logdet_fixed: Any, pwrss: Any) -> Any:
         """d(θ) from log|M|, log|XᵀV⁻¹X| and r², numbers or arrays of them."""
-        value = logdet - self.products.sum_log_weights
+        value = logdet - self.products.log_det
         value = value + self.degrees * (1.0 + np.log(2.0 * np.pi * pwrss / self.degrees))
         return value + logdet_fixed if self.reml else value
 

@@ -16,7 +16,8 @@ from lmmsparse.kernels import vectors
 from lmmsparse.pls.core.dense import DenseFactor, DenseInverse
 from lmmsparse.pls.core.sparse import SparseFactor, SparseInverse
 from lmmsparse.pls.couplings import Couplings
-from lmmsparse.pls.plan import PeeledBlock, Plan, Values, core_values, scaled_entries, transformed
+from lmmsparse.pls.plan import PeeledBlock, Plan
+from lmmsparse.pls.values import Values, core_values, scaled_entries, transformed
 
 Float = NDArray[np.float64]
 
@@ -92,9 +93,9 @@ def multiply(plan: Plan, values: Values, c: list[Float]) -> list[Float]:
     """ZᵀWZ c for a vector c of random effects."""
     c = [np.ascontiguousarray(part) for part in c]
     out = [blocks_times(block, part) for block, part in zip(values.diagonal, c, strict=True)]
-    for (g, h), link in values.core_pairs.items():
-        vectors.add_pairs(link.first, link.second, link.values, c[h], 1.0, out[g])
-        vectors.add_pairs_transposed(link.first, link.second, link.values, c[g], 1.0, out[h])
+    for (g, h), link in plan.core.links.items():
+        vectors.add_pairs(link.first, link.second, values.core_pairs[g, h], c[h], 1.0, out[g])
+        vectors.add_pairs_transposed(link.first, link.second, values.core_pairs[g, h], c[g], 1.0, out[h])
     core_in, core_out = core_rows(plan, c), np.zeros((plan.core.size, c[0].shape[2]))
     for i, part in enumerate(plan.peeled):
         g, every = part.block, np.arange(part.n_levels, dtype=np.int32)

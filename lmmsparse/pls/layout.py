@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from lmmsparse.crossproducts.sums import Coupling, CrossProducts
+from lmmsparse.crossproducts.blocks import Factors, Oriented, Pattern
 
 Float = NDArray[np.float64]
 Index = NDArray[np.int32]
 Pointer = NDArray[np.int64]
-Shapes = list[tuple[int, int]]
+Shapes = Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True)
 class LeafPattern:
-    """Couplings of a peeled factor to the levels of the core, by leaf, with their values.
+    """Pairs of the levels of a peeled factor and those of the core, by leaf.
 
     Attributes
     ----------
@@ -27,9 +28,9 @@ class LeafPattern:
     nodes : (pairs,) array
         Level of the core of each pair, counted over all core factors.
     order : (pairs,) array or None
-        Position of each pair in the couplings of the core factors one after another; None when it is that order.
-    links : tuple of Coupling
-        Those couplings, the peeled factor first.
+        Position of each pair among those of the core factors one after another; None when it is that order.
+    links : tuple of Oriented
+        Those pairs, the peeled factor first.
     blocks, offsets : tuples of int
         The core factors, and the node of the first level of each.
     """
@@ -37,7 +38,7 @@ class LeafPattern:
     indptr: Pointer
     nodes: Index
     order: Pointer | None
-    links: tuple[Coupling, ...]
+    links: tuple[Oriented, ...]
     blocks: tuple[int, ...]
     offsets: tuple[int, ...]
 
@@ -56,24 +57,14 @@ class SortedEntries:
 
     indptr: Pointer
     rows: Index
-    starts: tuple[Pointer, ...]
+    starts: tuple[Index, ...]
 
 
-def oriented(products: CrossProducts, g: int, h: int) -> Coupling:
-    """Coupling of factors g and h with g first, whichever way it is stored."""
-    if g < h:
-        return products.coupling[g, h]
-    stored = products.coupling[h, g]
-    order = np.lexsort((stored.first, stored.second))
-    values = np.ascontiguousarray(stored.values[order].transpose(0, 2, 1))
-    return Coupling(stored.second[order], stored.first[order], values)
-
-
-def leaf_pattern(products: CrossProducts, g: int, core_blocks: list[int]) -> LeafPattern:
+def leaf_pattern(pattern: Pattern, g: int, core_blocks: list[int]) -> LeafPattern:
     """Which levels of the core each level of a peeled factor is coupled to."""
-    q = len(products.diagonal[g])
-    links = tuple(oriented(products, g, h) for h in core_blocks)
-    levels = [len(products.diagonal[h]) for h in core_blocks]
+    q = pattern.shapes[g][0]
+    links = tuple(pattern.oriented(g, h) for h in core_blocks)
+    levels = [pattern.shapes[h][0] for h in core_blocks]
     offsets = tuple(int(o) for o in np.cumsum([0, *levels])[:-1])
     leaf = np.concatenate([np.zeros(0, np.int32), *(link.first for link in links)])
     nodes = np.concatenate(
@@ -114,20 +105,12 @@ def sort_entries(pattern: LeafPattern, first_row: dict[int, Pointer], n_rows: in
     rows = by_row.indices
     if total > len(order):
         rows = np.repeat(rows, counts) + (np.arange(total) - np.repeat(start, counts))
-    place = np.empty(len(order), dtype=np.int64)  # first entry of each pair, in the order of the links
+    # first entry of each pair, in the order of the links; kept as long as the plan, and therefore small
+    place = np.empty(len(order), dtype=np.int32)
     place[order if pattern.order is None else pattern.order[order]] = start
     edges = np.cumsum([len(link.first) for link in pattern.links])[:-1]
     ends = np.concatenate([[0], np.cumsum(counts)])[pattern.indptr]
     return SortedEntries(ends.astype(np.int64), rows.astype(np.int32), tuple(np.split(place, edges)))
-
-
-def entry_values(pattern: LeafPattern, entries: SortedEntries, K: int) -> Float:
-    """Values of A on the entries, (m, K)."""
-    values = np.empty((len(entries.rows), K))
-    for link, start in zip(pattern.links, entries.starts, strict=True):
-        for a in range(link.values.shape[2]):
-            values[start + a] = link.values[:, :, a]
-    return values
 
 
 def parent_targets(part: SortedEntries, other: SortedEntries, parent: Index, n_rows: int) -> Index:
@@ -146,7 +129,7 @@ def parent_targets(part: SortedEntries, other: SortedEntries, parent: Index, n_r
 
 def core_positions(
     core_blocks: list[int],
-    core_pairs: dict[tuple[int, int], Coupling],
+    core_pairs: dict[Factors, Oriented],
     first_row: dict[int, Pointer],
     shapes: Shapes,
 ) -> tuple[Pointer, Pointer]:
@@ -157,7 +140,7 @@ def core_positions(
         rows.append((first_row[h][:, None] + a).ravel())
         columns.append((first_row[h][:, None] + b).ravel())
     for (g, h), link in core_pairs.items():
-        _, K_g, K_h = link.values.shape
+        K_g, K_h = shapes[g][1], shapes[h][1]
         one = first_row[g][link.first][:, None, None] + np.arange(K_g)[None, :, None]
         other = first_row[h][link.second][:, None, None] + np.arange(K_h)[None, None, :]
         rows.append(np.maximum(one, other).ravel())

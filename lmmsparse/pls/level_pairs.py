@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.crossproducts.sums import CrossProducts
+from lmmsparse.crossproducts.blocks import Pattern
 from lmmsparse.frame import Codes
 from lmmsparse.numerics.dense import ranges
 from lmmsparse.pls.factor import Factor, SelectedInverse
@@ -23,24 +23,20 @@ CHUNK_NUMBERS = 1_000_000
 Side = tuple[int, Codes, Float]
 
 
-def have_blocks(
-    plan: Plan, products: CrossProducts, factors: tuple[int, int], first: Codes, second: Codes
-) -> NDArray[np.bool_]:
+def have_blocks(plan: Plan, factors: tuple[int, int], first: Codes, second: Codes) -> NDArray[np.bool_]:
     """Whether the selected inverse holds the blocks for pairs of levels of two factors."""
     core = plan.core
     if core.kind == "dense" and all(g in core.blocks for g in factors):
         return np.ones(len(first), dtype=bool)
-    return _occur_together(products, factors, first, second)
+    return _occur_together(plan.pattern, factors, first, second)
 
 
-def _occur_together(
-    products: CrossProducts, factors: tuple[int, int], first: Codes, second: Codes
-) -> NDArray[np.bool_]:
+def _occur_together(pattern: Pattern, factors: tuple[int, int], first: Codes, second: Codes) -> NDArray[np.bool_]:
     g, h = factors
     if g > h:
-        return _occur_together(products, (h, g), second, first)
-    link, width = products.coupling[g, h], len(products.diagonal[h])
-    keys = link.first.astype(np.int64) * width + link.second
+        return _occur_together(pattern, (h, g), second, first)
+    width = pattern.shapes[h][0]
+    keys = pattern.pairs[g, h].keys(width)
     wanted = first.astype(np.int64) * width + second
     place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.asarray(keys[place] == wanted)

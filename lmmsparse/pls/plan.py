@@ -1,6 +1,6 @@
 """The symbolic plan: which factors are peeled, in which order, and what the core looks like.
 
-Made once from the pattern of the cross-products; every factorization then only writes numbers.
+Made once from the pattern of the cross-products; whatever numbers come on that pattern, they are only written down.
 """
 
 from __future__ import annotations
@@ -10,24 +10,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.crossproducts.sums import Coupling, CrossProducts
+from lmmsparse.crossproducts.blocks import Factors, Oriented, Pattern
 from lmmsparse.errors import MemoryLimitError
-from lmmsparse.kernels import leaves as kernels
 from lmmsparse.pls.core.choose import choose_core
 from lmmsparse.pls.core.dense import DenseCore
 from lmmsparse.pls.core.graph import CoreGraph
 from lmmsparse.pls.core.sparse import SparseCore
 from lmmsparse.pls.layout import (
     LeafPattern,
+    Shapes,
     core_positions,
-    entry_values,
     leaf_pattern,
-    oriented,
     parent_targets,
     sort_entries,
 )
 
-Float = NDArray[np.float64]
 Index = NDArray[np.int32]
 Pointer = NDArray[np.int64]
 
@@ -44,10 +41,14 @@ class PeeledBlock:
         q and K.
     parents : dict
         Position in `Plan.peeled` of a factor peeled later → (q,) level of it that each leaf is coupled to.
+    parent_links : dict
+        The same position → pairs of the two factors, in the order of the leaves.
     indptr : (q + 1,) array
         First entry of each leaf, entries being its couplings to the core.
     rows : (m,) array
         Core row of each entry, increasing within a leaf.
+    core_links, starts : tuples of Oriented and of arrays
+        Pairs with every core factor, and the first entry of each pair: the K_h rows of a level are adjacent entries.
     targets : dict
         Position of a later peeled factor → (m,) entry of the parent at the same core row.
     is_parent : bool
@@ -58,8 +59,11 @@ class PeeledBlock:
     n_levels: int
     size: int
     parents: dict[int, Index]
+    parent_links: dict[int, Oriented]
     indptr: Pointer
     rows: Index
+    core_links: tuple[Oriented, ...]
+    starts: tuple[Index, ...]
     targets: dict[int, Index]
     is_parent: bool
 
@@ -78,6 +82,8 @@ class Core:
         Factors, in order.
     first_row : dict
         Factor → (q,) first core row of each of its levels, the K rows of a level being adjacent.
+    links : dict
+        Two factors of the core, first < second in their order → their pairs.
     level_start, owner : (size,) arrays
         First row of the level of each core row, and the position of its factor in ``blocks``.
     places : (own entries,) array
@@ -88,6 +94,7 @@ class Core:
 
     blocks: tuple[int, ...]
     first_row: dict[int, Pointer]
+    links: dict[Factors, Oriented]
     level_start: Index
     owner: Index
     places: Pointer
@@ -123,6 +130,8 @@ class Plan:
         Predicted for one factorization; the bytes with the vectors that the derivatives take beside it.
     shapes : tuple of (int, int)
         Levels and columns of every factor.
+    pattern : Pattern
+        That it was made from.
     """
 
     peeled: tuple[PeeledBlock, ...]
@@ -131,6 +140,7 @@ class Plan:
     flops: float
     bytes: float
     shapes: tuple[tuple[int, int], ...]
+    pattern: Pattern
 
     @property
     def q(self) -> int:
@@ -150,27 +160,17 @@ class Plan:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True)
-class Values:
-    """The blocks of ZᵀWZ in the layout of a plan."""
-
-    diagonal: tuple[Float, ...]  # by factor, (q, K, K)
-    parents: tuple[dict[int, Float], ...]  # by peeled position: parent position → (q, K_parent, K)
-    entries: tuple[Float, ...]  # by peeled position: (m, K)
-    core_pairs: dict[tuple[int, int], Coupling]  # factors of the core, first < second in core order
-
-
-def elimination_order(products: CrossProducts) -> tuple[list[int], list[int]]:
+def elimination_order(pattern: Pattern) -> tuple[list[int], list[int]]:
     """Factors to peel, in order, and factors of the core.
 
     The factor with most random effects goes first, but none before a factor nested in it.  A further factor can be
     peeled when every level of the factors peeled so far occurs with one level of it only.
     """
-    levels = [len(d) for d in products.diagonal]
-    sizes = [d.shape[0] * d.shape[1] for d in products.diagonal]
+    levels = [q for q, _ in pattern.shapes]
+    sizes = [q * K for q, K in pattern.shapes]
 
     def pairs(g: int, h: int) -> int:
-        return len(products.coupling[min(g, h), max(g, h)].first)
+        return len(pattern.pairs[min(g, h), max(g, h)])
 
     def nested(child: int, parent: int) -> bool:
         return levels[child] > levels[parent] and pairs(child, parent) == levels[child]
@@ -188,35 +188,46 @@ def elimination_order(products: CrossProducts) -> tuple[list[int], list[int]]:
     return peeled, [g for g in order if g not in peeled]
 
 
-def make_plan(products: CrossProducts, groups: tuple[str, ...], memory_limit: float) -> tuple[Plan, Values]:
-    """Choose the order of elimination and lay the cross-products out for it.
+def plan_of(pattern: Pattern, p: int, groups: tuple[str, ...], memory_limit: float) -> Plan:
+    """Choose the order of elimination.
 
     Parameters
     ----------
-    products : CrossProducts
+    pattern : Pattern
+    p : int
+        Fixed-effect columns.
     groups : tuple of str
         Names of the factors, for messages.
     memory_limit : float
         Bytes that one evaluation may take; a plan that needs more is refused with `MemoryLimitError`.
     """
-    peeled_blocks, core_blocks = elimination_order(products)
-    shapes = [d.shape[:2] for d in products.diagonal]
-    patterns = [leaf_pattern(products, g, core_blocks) for g in peeled_blocks]
-    core_pairs = {(g, h): oriented(products, g, h) for a, g in enumerate(core_blocks) for h in core_blocks[a + 1 :]}
+    peeled_blocks, core_blocks = elimination_order(pattern)
+    shapes = pattern.shapes
+    patterns = [leaf_pattern(pattern, g, core_blocks) for g in peeled_blocks]
+    core_pairs = {(g, h): pattern.oriented(g, h) for a, g in enumerate(core_blocks) for h in core_blocks[a + 1 :]}
     core = _make_core(core_blocks, core_pairs, shapes, patterns, memory_limit)
-    entries = [sort_entries(pattern, core.first_row, core.size, shapes) for pattern in patterns]
+    entries = [sort_entries(one, core.first_row, core.size, shapes) for one in patterns]
     peeled: list[PeeledBlock] = []
-    parent_values: list[dict[int, Float]] = []
     for i, g in enumerate(peeled_blocks):
-        parents, targets, values = {}, {}, {}
-        for j in range(i + 1, len(peeled_blocks)):
-            link = oriented(products, g, peeled_blocks[j])
-            parents[j] = link.second
-            targets[j] = parent_targets(entries[i], entries[j], link.second, core.size)
-            values[j] = np.ascontiguousarray(link.values.transpose(0, 2, 1))
+        links = {j: pattern.oriented(g, peeled_blocks[j]) for j in range(i + 1, len(peeled_blocks))}
         q, K = shapes[g]
-        peeled.append(PeeledBlock(g, q, K, parents, entries[i].indptr, entries[i].rows, targets, i > 0))
-        parent_values.append(values)
+        peeled.append(
+            PeeledBlock(
+                block=g,
+                n_levels=q,
+                size=K,
+                parents={j: link.second for j, link in links.items()},
+                parent_links=links,
+                indptr=entries[i].indptr,
+                rows=entries[i].rows,
+                core_links=patterns[i].links,
+                starts=entries[i].starts,
+                targets={
+                    j: parent_targets(entries[i], entries[j], link.second, core.size) for j, link in links.items()
+                },
+                is_parent=i > 0,
+            )
+        )
     matrix_flops, matrix_bytes = (0.0, 0.0) if core.matrix is None else (core.matrix.flops, core.matrix.bytes)
     pairs = sum(float((np.diff(p.indptr).astype(float) ** 2).sum() * p.size) for p in peeled)
     numbers = sum(4 * p.n_levels * p.size**2 + 2 * len(p.rows) * p.size for p in peeled)
@@ -225,8 +236,9 @@ def make_plan(products: CrossProducts, groups: tuple[str, ...], memory_limit: fl
         core=core,
         groups=groups,
         flops=pairs + matrix_flops,
-        bytes=8.0 * (numbers + _vector_numbers(shapes, products.p)) + matrix_bytes,
-        shapes=tuple(shapes),
+        bytes=8.0 * (numbers + _vector_numbers(shapes, p)) + matrix_bytes,
+        shapes=shapes,
+        pattern=pattern,
     )
     if plan.bytes > memory_limit:
         raise MemoryLimitError(
@@ -235,14 +247,10 @@ def make_plan(products: CrossProducts, groups: tuple[str, ...], memory_limit: fl
             f"it, and the limit is {memory_limit:.3g} bytes. Use fewer levels or fewer columns a level, or raise the "
             "limit with control={'memory_limit': bytes}."
         )
-    on_entries = tuple(
-        entry_values(pattern, place, shapes[g][1])
-        for pattern, place, g in zip(patterns, entries, peeled_blocks, strict=True)
-    )
-    return plan, Values(products.diagonal, tuple(parent_values), on_entries, core_pairs)
+    return plan
 
 
-def _vector_numbers(shapes: list[tuple[int, int]], p: int) -> float:
+def _vector_numbers(shapes: Shapes, p: int) -> float:
     """Numbers in the vectors of random effects that wait together while the derivatives are computed.
 
     A solution has p + 1 right-hand sides and about four vectors, the scores take three for each fixed effect, and the
@@ -254,8 +262,8 @@ def _vector_numbers(shapes: list[tuple[int, int]], p: int) -> float:
 
 def _make_core(
     core_blocks: list[int],
-    core_pairs: dict[tuple[int, int], Coupling],
-    shapes: list[tuple[int, int]],
+    core_pairs: dict[Factors, Oriented],
+    shapes: Shapes,
     patterns: list[LeafPattern],
     memory_limit: float,
 ) -> Core:
@@ -268,7 +276,7 @@ def _make_core(
     matrix = choose_core(CoreGraph(sizes, first.astype(np.int32), second.astype(np.int32), cliques), memory_limit)
     if matrix is None:
         none = np.zeros(0, dtype=np.int32)
-        return Core((), {}, none, none, np.zeros(0, dtype=np.int64), None)
+        return Core((), {}, {}, none, none, np.zeros(0, dtype=np.int64), None)
     first_row = {h: matrix.first_row[offsets[h] : offsets[h] + shapes[h][0]] for h in core_blocks}
     level_start, owner = np.empty((2, matrix.n_rows), dtype=np.int32)
     for position, h in enumerate(core_blocks):
@@ -276,42 +284,4 @@ def _make_core(
             level_start[first_row[h] + a] = first_row[h]
             owner[first_row[h] + a] = position
     rows, columns = core_positions(core_blocks, core_pairs, first_row, shapes)
-    return Core(tuple(core_blocks), first_row, level_start, owner, matrix.locate(rows, columns), matrix)
-
-
-def core_values(plan: Plan, values: Values, templates: list[Float]) -> Float:
-    """ΛᵀZᵀWZΛ + I on the core's own entries, in the order of `Core.places`.
-
-    Parameters
-    ----------
-    templates : list of (K, K) arrays
-        λ of every factor.
-    """
-    from_blocks = [np.zeros(0)]
-    for h in plan.core.blocks:
-        a, b = np.tril_indices(len(templates[h]))
-        scaled = transformed(templates[h], values.diagonal[h], templates[h], 1.0)
-        from_blocks.append(scaled[:, a, b].ravel())
-    for (g, h), link in values.core_pairs.items():
-        from_blocks.append(transformed(templates[g], link.values, templates[h]).ravel())
-    return np.concatenate(from_blocks)
-
-
-def transformed(left: Float, blocks: Float, right: Float, shift: float = 0.0) -> Float:
-    """leftᵀ B right + shift I for every block B, (m, K_left, K_right)."""
-    out = np.empty_like(blocks)
-    kernels.transform_blocks(np.ascontiguousarray(left), blocks, np.ascontiguousarray(right), shift, out)
-    return out
-
-
-def scaled_entries(plan: Plan, part: PeeledBlock, values: Float, templates: list[Float]) -> Float:
-    """Couplings of leaves to the core in M: Λ_coreᵀ A λ on the entries, (m, K)."""
-    core = plan.core
-    sizes = np.array([len(templates[h]) for h in core.blocks], dtype=np.int32)
-    padded = np.zeros((len(sizes), sizes.max(initial=1), sizes.max(initial=1)))
-    for position, h in enumerate(core.blocks):
-        padded[position, : sizes[position], : sizes[position]] = templates[h]
-    out = np.empty_like(values)
-    own = np.ascontiguousarray(templates[part.block])
-    kernels.scale_entries(values, part.rows, core.level_start, core.owner, sizes, padded, own, out)
-    return out
+    return Core(tuple(core_blocks), first_row, core_pairs, level_start, owner, matrix.locate(rows, columns), matrix)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from lmmsparse.errors import MemoryLimitError
 from lmmsparse.pls.factor import Factor
-from lmmsparse.pls.plan import Plan, Values
+from lmmsparse.pls.plan import Plan
+from lmmsparse.pls.values import Values
 
 Float = NDArray[np.float64]
 

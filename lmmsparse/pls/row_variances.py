@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.crossproducts.sums import CrossProducts
 from lmmsparse.design.coordinates import WorkingDesign
 from lmmsparse.frame import Codes
 from lmmsparse.numerics.dense import cholesky_inverse, row_chunks, solve_lower
@@ -61,11 +60,11 @@ class WorkingRows:
     fitted: bool
 
 
-def leverages(plan: Plan, products: CrossProducts, design: WorkingDesign, solution: Solution) -> Float:
+def leverages(plan: Plan, design: WorkingDesign, weights: Float | None, solution: Solution) -> Float:
     """Diagonal of the matrix that maps y to the fitted values, (n,): w times `RowVariances`."""
     factors = tuple(FactorRows(g, block.codes, block.columns) for g, block in enumerate(design.blocks))
-    total = RowVariances(plan, products, WorkingRows(design.X, factors, fitted=True))(solution)
-    return total if design.weights is None else total * design.weights
+    total = RowVariances(plan, WorkingRows(design.X, factors, fitted=True))(solution)
+    return total if weights is None else total * weights
 
 
 class RowVariances:
@@ -81,11 +80,10 @@ class RowVariances:
     Parameters
     ----------
     plan : Plan
-    products : CrossProducts
     rows : WorkingRows
     """
 
-    def __init__(self, plan: Plan, products: CrossProducts, rows: WorkingRows) -> None:
+    def __init__(self, plan: Plan, rows: WorkingRows) -> None:
         self._rows = rows
         # rows with a level of each factor, and those of pairs of levels; None stands for all
         self._known: dict[int, Index | None] = {}
@@ -99,7 +97,7 @@ class RowVariances:
             seen: Index | None = None
             if not rows.fitted:
                 both = np.flatnonzero((one.codes >= 0) & (other.codes >= 0))
-                at_hand = have_blocks(plan, products, (one.factor, other.factor), one.codes[both], other.codes[both])
+                at_hand = have_blocks(plan, (one.factor, other.factor), one.codes[both], other.codes[both])
                 seen, unseen = both[at_hand], both[~at_hand]
                 if unseen.size:
                     self._unseen.append((i, j, unseen))

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.crossproducts.sums import CrossProducts
+from lmmsparse.crossproducts.blocks import CrossProducts
 from lmmsparse.kernels import small as kernels
 from lmmsparse.pls.factor import SMALLEST_PIVOT, SMALLEST_REMAINDER
-from lmmsparse.pls.layout import oriented
 from lmmsparse.pls.plan import Plan
 
 Float = NDArray[np.float64]
@@ -123,17 +122,18 @@ def small_design(products: CrossProducts, plan: Plan) -> SmallDesign | None:
     for h in others:
         q_h, K_h = plan.shapes[h]
         rows = offsets[h] + np.arange(q_h * K_h).reshape(q_h, K_h)
-        link = oriented(products, leaf, h)
-        B[link.first[:, None, None], np.arange(K)[:, None], rows[link.second][:, None, :]] = link.values
+        link = products.pattern.oriented(leaf, h)
+        values = link.values(products.coupling[min(leaf, h), max(leaf, h)])
+        B[link.first[:, None, None], np.arange(K)[:, None], rows[link.second][:, None, :]] = values
         rest[rows[:, :, None], rows[:, None, :]] = products.diagonal[h]
         rest[rows, r:] = products.rhs[h][:, :, :p]
         rest[r:, rows] = products.rhs[h][:, :, :p].transpose(2, 0, 1)
         for i in others:
             if i > h:
-                pair = products.coupling[h, i]
+                pair, values = products.pattern.pairs[h, i], products.coupling[h, i]
                 columns = offsets[i] + np.arange(np.prod(plan.shapes[i])).reshape(plan.shapes[i])
-                rest[rows[pair.first][:, :, None], columns[pair.second][:, None, :]] = pair.values
-                rest[columns[pair.second][:, :, None], rows[pair.first][:, None, :]] = pair.values.transpose(0, 2, 1)
+                rest[rows[pair.first][:, :, None], columns[pair.second][:, None, :]] = values
+                rest[columns[pair.second][:, :, None], rows[pair.first][:, None, :]] = values.transpose(0, 2, 1)
     B[:, :, r:] = products.rhs[leaf][:, :, :p]
     rest[r:, r:] = products.fixed[:p, :p]
     sizes = np.array([plan.shapes[h][1] for h in others], dtype=np.int32)

@@ -11,13 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.crossproducts.sums import CrossProducts
+from lmmsparse.crossproducts.blocks import CrossProducts
 from lmmsparse.errors import FactorizationError
 from lmmsparse.numerics.dense import cholesky_inverse, inner, solve_lower, solve_lower_transposed
 from lmmsparse.pls.factor import SelectedInverse, multiply
-from lmmsparse.pls.plan import Plan, Values
+from lmmsparse.pls.plan import Plan
 from lmmsparse.pls.releasable import HeldFactor
 from lmmsparse.pls.solution import Solution
+from lmmsparse.pls.values import Values
 
 Float = NDArray[np.float64]
 Index = NDArray[np.int32]

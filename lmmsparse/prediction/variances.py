@@ -55,7 +55,7 @@ def mean_variance(objective: Objective, solution: Solution, rows: PredictedRows,
     working = objective.working
     slopes = np.zeros((len(rows.X), len(solution.theta)))
     with single_threaded_blas():
-        variances = RowVariances(working.plan, working.products, working_rows(objective, rows))
+        variances = RowVariances(objective.plan, working_rows(objective, rows))
         value = variances(solution)
         for i, unit in enumerate([] if units is None else units[: len(solution.theta)]):
             step = np.zeros(len(solution.theta))

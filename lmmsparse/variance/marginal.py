@@ -115,13 +115,19 @@ def _label(level: Any) -> str:
 
 
 def marginal_covariance(
-    design: WorkingDesign, templates: tuple[Float, ...], sigma: float, rows: Index, limit: float
+    design: WorkingDesign,
+    weights: Float | None,
+    templates: tuple[Float, ...],
+    sigma: float,
+    rows: Index,
+    limit: float,
 ) -> Float:
     """V = σ²[W⁻¹ + Σ_g (C_g λ_g)(C_g λ_g)ᵀ ∘ (same level of g)] of some rows, (m, m).
 
     Parameters
     ----------
     design : WorkingDesign
+    weights : (n,) array or None
     templates : tuple of (K_g, K_g) arrays
         λ of every grouping factor in working coordinates.
     sigma : float
@@ -149,5 +155,5 @@ def marginal_covariance(
         if (codes != codes[0]).any():
             product *= codes[:, None] == codes
         V += product
-    V[np.diag_indices(m)] += sigma**2 * (1.0 if design.weights is None else 1.0 / design.weights[rows])
+    V[np.diag_indices(m)] += sigma**2 * (1.0 if weights is None else 1.0 / weights[rows])
     return V

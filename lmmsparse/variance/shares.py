@@ -103,7 +103,7 @@ def share(part: float, whole: float) -> float:
 
 
 def variance_parts(
-    X: Float, beta: Float, design: WorkingDesign, templates: tuple[Float, ...], sigma: float
+    X: Float, beta: Float, design: WorkingDesign, weights: Float | None, templates: tuple[Float, ...], sigma: float
 ) -> VarianceParts:
     """Fixed, random and residual parts of the variance; every row counts once, whatever its weight.
 
@@ -115,6 +115,7 @@ def variance_parts(
     X : (n, p) array
     beta : (p,) array
     design : WorkingDesign
+    weights : (n,) array or None
     templates : tuple of (K_g, K_g) arrays
         λ of every grouping factor in working coordinates.
     sigma : float
@@ -124,7 +125,7 @@ def variance_parts(
         block.group: sigma**2 * float(np.sum(lam * (gram(block.columns) @ lam))) / n
         for block, lam in zip(design.blocks, templates, strict=True)
     }
-    inverse = 1.0 if design.weights is None else float(np.mean(1.0 / design.weights))
+    inverse = 1.0 if weights is None else float(np.mean(1.0 / weights))
     return VarianceParts(_fixed_variance(X, beta), random, sigma**2 * inverse)
 
 

@@ -17,7 +17,6 @@ from lmmsparse.estimation.fit import fit
 from lmmsparse.objective.linear import Objective, make_objective
 from lmmsparse.pls import releasable as held
 from lmmsparse.pls.core.choose import dense_bytes
-from lmmsparse.pls.row_variances import leverages
 from tests.designs import Case, make_term, needs_cholmod, no_small_models
 
 MEGABYTE = 2**20
@@ -60,7 +59,7 @@ def test_nested_factors_with_ten_thousand_levels_each() -> None:
     def whole() -> tuple[Any, Any]:
         objective = case.objective()
         estimates, info = fit(objective)
-        leverages(objective.plan, objective.working.products, objective.design, estimates.solution)
+        objective.leverages(estimates.solution)
         return estimates, info
 
     (estimates, info), most = peak(whole)

@@ -181,7 +181,7 @@ class TestResponse:
         design, _ = example(weights)
         y = scale * (shift + rng.normal(size=N))
         before = y.copy()
-        working, coordinates = working_response(y, design)
+        working, coordinates = working_response(y, design, weights)
         assert_allclose(gram(working[:, None], weights), [[1]])
         w = np.ones(N) if weights is None else weights
         assert_allclose(design.X.T @ (w * working) / N, 0, atol=1e-14)
@@ -196,7 +196,7 @@ class TestResponse:
     def test_without_fixed_effects(self, rng: np.random.Generator) -> None:
         design = working_design(np.zeros((N, 0)), [make_term(GROUP)], None)
         y = 5 + rng.normal(size=N)
-        working, coordinates = working_response(y, design)
+        working, coordinates = working_response(y, design, None)
         assert_allclose(coordinates.scale * working, y)
         assert coordinates.start.shape == (0,)
 
@@ -206,22 +206,22 @@ class TestResponse:
         design, _ = example(weights)
         X = design.X @ design.coordinates.fixed_map
         y = scale * (shift + 2 * X[:, 1])
-        _, coordinates = working_response(y, design)
+        _, coordinates = working_response(y, design, weights)
         assert coordinates.exact
         assert_allclose(X @ coordinates.start, y, rtol=1e-12)
 
     def test_noise_of_one_in_a_million_is_not_exact(self, rng: np.random.Generator) -> None:
         design, _ = example()
         X = design.X @ design.coordinates.fixed_map
-        _, coordinates = working_response(1e9 + 2 * X[:, 1] + 1e-4 * rng.normal(size=N), design)
+        _, coordinates = working_response(1e9 + 2 * X[:, 1] + 1e-4 * rng.normal(size=N), design, None)
         assert not coordinates.exact
 
     @pytest.mark.parametrize("unit", [1e-26, 1e26])
     def test_units_of_the_weights_make_nothing_exact(self, rng: np.random.Generator, unit: float) -> None:
         design, _ = example(unit * WEIGHTS)
         x = (design.X @ design.coordinates.fixed_map)[:, 1]
-        assert not working_response(3 + 2 * x + 1e-6 * rng.normal(size=N), design)[1].exact
-        assert working_response(3 + 2 * x, design)[1].exact
+        assert not working_response(3 + 2 * x + 1e-6 * rng.normal(size=N), design, unit * WEIGHTS)[1].exact
+        assert working_response(3 + 2 * x, design, unit * WEIGHTS)[1].exact
 
 
 class TestRedundantTerms:
@@ -232,7 +232,7 @@ class TestRedundantTerms:
             make_term(GROUP, np.column_stack(columns), group, correlated)
             for (columns, correlated), group in zip(columns_and_kind, groups, strict=False)
         ]
-        return redundant_terms(working_design(self.X, made, WEIGHTS), made)
+        return redundant_terms(working_design(self.X, made, WEIGHTS), made, WEIGHTS)
 
     one, (x, z) = np.ones(N), np.random.default_rng(3).normal(size=(2, N))
 
@@ -264,10 +264,10 @@ class TestManyResponses:
         Y = np.column_stack([rng.normal(size=N), 1e9 + rng.normal(size=N), np.zeros(N), 3 - X[:, 1], 1e-200 * X[:, 0]])
         Y = np.asarray(Y, order=order)
         before = Y.copy()
-        working, many = working_responses(Y, design)
+        working, many = working_responses(Y, design, weights)
         assert_array_equal(Y, before)
         for j in range(Y.shape[1]):
-            y, one = working_response(Y[:, j], design)
+            y, one = working_response(Y[:, j], design, weights)
             assert one.exact == many.exact[j]
             assert_allclose(many.start[:, j], one.start, rtol=1e-12, atol=1e-15 * np.abs(Y[:, j]).max())
             if not one.exact:

@@ -32,7 +32,7 @@ class Dense:
             indicator = np.eye(block.n_levels)[block.codes]
             Z.append((indicator[:, :, None] * block.columns[:, None, :]).reshape(len(indicator), -1))
             Lambda.append(np.kron(np.eye(block.n_levels), template))
-        W = np.eye(len(design.X)) if design.weights is None else np.diag(design.weights)
+        W = np.eye(len(design.X)) if objective.weights is None else np.diag(objective.weights)
         self.A = np.hstack(Z).T @ W @ np.hstack(Z)
         Lam = np.zeros_like(self.A)
         for start, part in zip(self.starts, Lambda, strict=False):

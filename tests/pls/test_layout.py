@@ -7,26 +7,11 @@ import pytest
 from hypothesis import given
 from numpy.testing import assert_array_equal
 
-from lmmsparse.crossproducts.sums import Coupling
+from lmmsparse.crossproducts.blocks import Oriented
 from lmmsparse.pls import layout
 from lmmsparse.pls.plan import elimination_order
-from tests.designs import Case, cases, generated, make_case
+from tests.designs import Case, cases, generated
 from tests.kernels.dense_twins import owners
-
-
-def pairs_of(link: Coupling) -> dict[tuple[int, int], np.ndarray]:
-    return {(int(i), int(j)): block for i, j, block in zip(link.first, link.second, link.values, strict=True)}
-
-
-def test_oriented_turns_a_coupling_round() -> None:
-    products = make_case("crossed", [[(2, True)], [(1, True)]]).objective().working.products
-    stored, turned = layout.oriented(products, 0, 1), layout.oriented(products, 1, 0)
-    assert stored is products.coupling[0, 1]
-    assert_array_equal(np.lexsort((turned.second, turned.first)), np.arange(len(turned.first)))
-    there = pairs_of(stored)
-    for (j, i), block in pairs_of(turned).items():
-        assert_array_equal(block, there.pop((i, j)).T)
-    assert not there
 
 
 def test_pointer() -> None:
@@ -38,10 +23,10 @@ def test_pointer() -> None:
 @generated
 @given(cases())
 def test_entries(case: Case) -> None:
-    """Every entry is the value of its pair of levels, whatever the order of the core's rows."""
-    products = case.objective().working.products
-    peeled, core = elimination_order(products)
-    shapes = [d.shape[:2] for d in products.diagonal]
+    """Every pair of levels has its entries at the rows of its level, whatever the order of the core's rows."""
+    pattern = case.objective().plan.pattern
+    peeled, core = elimination_order(pattern)
+    shapes = pattern.shapes
     # levels of all core factors in a random order
     rng = np.random.default_rng(0)
     nodes = [(h, level) for h in core for level in range(shapes[h][0])]
@@ -54,22 +39,24 @@ def test_entries(case: Case) -> None:
         n_rows += shapes[h][1]
     made = {}
     for g in peeled:
-        pattern = layout.leaf_pattern(products, g, core)
-        assert len(pattern.nodes) == sum(len(layout.oriented(products, g, h).first) for h in core)
-        entries = layout.sort_entries(pattern, first_row, n_rows, shapes)
-        values = layout.entry_values(pattern, entries, shapes[g][1])
+        leaves = layout.leaf_pattern(pattern, g, core)
+        assert len(leaves.nodes) == sum(len(pattern.oriented(g, h).first) for h in core)
+        entries = layout.sort_entries(leaves, first_row, n_rows, shapes)
         assert entries.rows.dtype == np.int32 and entries.indptr.dtype == np.int64
-        wanted = {h: pairs_of(layout.oriented(products, g, h)) for h in core}
-        assert len(values) == sum(len(block) * shapes[h][1] for h, block in wanted.items())
-        for leaf, row, value in zip(owners(entries.indptr), entries.rows, values, strict=True):
-            h, level, a = meaning[row]
-            assert_array_equal(value, wanted[h][leaf, level][:, a])
+        leaf, seen = owners(entries.indptr), np.zeros(len(entries.rows), dtype=int)
+        for h, link, starts in zip(core, leaves.links, entries.starts, strict=True):
+            for one, level, start in zip(link.first, link.second, starts, strict=True):
+                own = np.arange(start, start + shapes[h][1])
+                assert (leaf[own] == one).all()
+                assert [meaning[row] for row in entries.rows[own]] == [(h, level, a) for a in range(shapes[h][1])]
+                seen[own] += 1
+        assert (seen == 1).all()
         same = np.diff(owners(entries.indptr)) == 0
         assert (np.diff(entries.rows)[same] > 0).all()
         made[g] = entries
     for i, g in enumerate(peeled):
         for h in peeled[i + 1 :]:
-            parent = layout.oriented(products, g, h).second
+            parent = pattern.oriented(g, h).second
             targets = layout.parent_targets(made[g], made[h], parent, n_rows)
             assert targets.dtype == np.int32
             assert_array_equal(made[h].rows[targets], made[g].rows)
@@ -83,7 +70,7 @@ def test_entries(case: Case) -> None:
 def test_positions_of_the_cores_own_entries(K: tuple[int, int], first_row: dict[int, np.ndarray]) -> None:
     """All entries of the lower triangle that two factors, of three and two levels, have by themselves, each once."""
     shapes = [(0, 0), (3, K[0]), (2, K[1])]
-    link = Coupling(np.array([0, 2], np.int32), np.array([1, 0], np.int32), np.zeros((2, *K)))
+    link = Oriented(np.array([0, 2], np.int32), np.array([1, 0], np.int32), None)
     rows, columns = layout.core_positions([1, 2], {(1, 2): link}, first_row, shapes)
     n = 3 * K[0] + 2 * K[1]
     found, wanted = np.zeros((n, n), dtype=int), np.zeros((n, n), dtype=int)

@@ -37,7 +37,7 @@ def dense_inverse(m: Any, templates: tuple[Float, ...]) -> Float:
         Z[np.arange(len(Z)), block.codes] = block.columns @ lam
         columns.append(Z.reshape(len(Z), -1))
     ZL = np.hstack(columns)
-    return np.linalg.inv(ZL.T @ (design.weights[:, None] * ZL) + np.eye(ZL.shape[1]))
+    return np.linalg.inv(ZL.T @ (m.frame.weights[:, None] * ZL) + np.eye(ZL.shape[1]))
 
 
 @pytest.mark.parametrize("chunk", [40, unseen.CHUNK_NUMBERS])
@@ -66,6 +66,6 @@ def test_blocks_at_hand(crossed: Any) -> None:
     together = np.zeros((40, 15), dtype=bool)
     together[tuple(block.codes for block in crossed.objective.design.blocks)] = True
     a, b = np.repeat(np.arange(40), 15), np.tile(np.arange(15), 40)
-    assert np.array_equal(unseen.have_blocks(working.plan, working.products, (0, 1), a, b), together.ravel())
-    assert np.array_equal(unseen.have_blocks(working.plan, working.products, (1, 0), b, a), together.ravel())
-    assert unseen.have_blocks(working.plan, working.products, (1, 1), b, b).all()
+    assert np.array_equal(unseen.have_blocks(working.plan, (0, 1), a, b), together.ravel())
+    assert np.array_equal(unseen.have_blocks(working.plan, (1, 0), b, a), together.ravel())
+    assert unseen.have_blocks(working.plan, (1, 1), b, b).all()

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from numpy.testing import assert_array_equal
 
-from lmmsparse.crossproducts.sums import CrossProducts
-from lmmsparse.pls.plan import Plan, elimination_order, make_plan
+from lmmsparse.crossproducts.blocks import Pattern
+from lmmsparse.pls.plan import Plan, elimination_order
+from lmmsparse.pls.plan import plan_of as make_plan
 from tests.designs import Case, cases, generated, grouping, make_case, make_term, needs_cholmod, sparse_cores
 from tests.kernels.dense_twins import owners
 
@@ -82,23 +83,23 @@ def test_pupils_change_teachers_but_not_schools() -> None:
     assert peeled_names(plan(moved, teacher, school)) == ["pupil"]
 
 
-def blocks_pattern(products: CrossProducts, order: list[int]) -> tuple[np.ndarray, dict[int, int]]:
+def blocks_pattern(pattern: Pattern, order: list[int]) -> tuple[np.ndarray, dict[int, int]]:
     """Pattern of ZᵀWZ with the factors in an order, and the first row of each."""
-    sizes = {g: products.diagonal[g].shape[0] * products.diagonal[g].shape[1] for g in order}
+    sizes = {g: pattern.shapes[g][0] * pattern.shapes[g][1] for g in order}
     starts = dict(zip(order, np.cumsum([0, *sizes.values()]), strict=False))
     S = np.zeros((sum(sizes.values()),) * 2, dtype=bool)
 
     def fill(g: int, h: int, first: np.ndarray, second: np.ndarray) -> None:
-        K_g, K_h = products.diagonal[g].shape[1], products.diagonal[h].shape[1]
+        K_g, K_h = pattern.shapes[g][1], pattern.shapes[h][1]
         for i, j in zip(first, second, strict=True):
             r, c = starts[g] + i * K_g, starts[h] + j * K_h
             S[r : r + K_g, c : c + K_h] = True
             S[c : c + K_h, r : r + K_g] = True
 
     for g in order:
-        levels = np.arange(len(products.diagonal[g]))
+        levels = np.arange(pattern.shapes[g][0])
         fill(g, g, levels, levels)
-    for (g, h), link in products.coupling.items():
+    for (g, h), link in pattern.pairs.items():
         fill(g, h, link.first, link.second)
     return S, starts
 
@@ -116,9 +117,9 @@ def eliminated(S: np.ndarray) -> np.ndarray:
 @given(cases())
 def test_no_fill_is_missed(case: Case) -> None:
     objective = case.objective()
-    products, plan = objective.working.products, objective.plan
-    peeled, core = elimination_order(products)
-    S, starts = blocks_pattern(products, peeled + core)
+    pattern, plan = objective.working.products.pattern, objective.plan
+    peeled, core = elimination_order(pattern)
+    S, starts = blocks_pattern(pattern, peeled + core)
     L = eliminated(S)
     first = plan.q - plan.core.size
     # the core's rows in the order of its factors
@@ -172,7 +173,7 @@ def test_the_plan_tells_what_it_will_do() -> None:
 
 def test_predicted_cost_grows_with_the_core() -> None:
     products = make_case("crossed", [[(1, True)], [(1, True)]]).objective().working.products
-    small, _ = make_plan(products, ("a", "b"), np.inf)
+    small = make_plan(products.pattern, products.p, ("a", "b"), np.inf)
     wide = make_case("crossed", [[(1, True)], [(1, True), (1, True)]]).objective().plan
     assert 0 < small.flops < wide.flops
     assert 0 < small.bytes < wide.bytes

@@ -13,7 +13,6 @@ from lmmsparse.pls.row_variances import (
     WorkingRows,
     conditional_covariances,
     inverse_pairs,
-    leverages,
     prediction_covariances,
 )
 from tests.designs import Case, Float, cases_with_theta, generated, make_case, needs_cholmod, sparse_cores
@@ -23,7 +22,7 @@ from tests.oracle import Oracle
 def assert_leverages(case: Case, theta: Float) -> None:
     objective = case.objective()
     solution = objective.working.solve(objective.to_working(theta))
-    found = leverages(objective.plan, objective.working.products, objective.design, solution)
+    found = objective.leverages(solution)
     assert_allclose(found, np.diag(case.oracle(theta).hat), rtol=1e-8, atol=1e-10)
     assert objective.design.X.shape == case.X.shape
 
@@ -51,9 +50,7 @@ def test_leverages_with_empty_variances(drawn: tuple[Case, Float]) -> None:
 def test_without_random_effects_they_are_those_of_least_squares() -> None:
     case = make_case("crossed", [[(1, True)], [(1, True)]], p=3)
     objective = case.objective()
-    found = leverages(
-        objective.plan, objective.working.products, objective.design, objective.working.solve(np.zeros(2))
-    )
+    found = objective.leverages(objective.working.solve(np.zeros(2)))
     Q, _ = np.linalg.qr(case.X)
     assert_allclose(found, (Q**2).sum(axis=1), rtol=1e-10)
 
@@ -137,7 +134,7 @@ def equations(objective: Objective, theta: Float) -> Float:
         indicator = np.eye(block.n_levels)[block.codes]
         parts.append((indicator[:, :, None] * (block.columns @ lam)[:, None, :]).reshape(len(design.X), -1))
     whole = np.hstack([design.X, *parts])
-    w = np.ones(len(whole)) if design.weights is None else design.weights
+    w = np.ones(len(whole)) if objective.weights is None else objective.weights
     left = whole.T @ (w[:, None] * whole)
     p = design.X.shape[1]
     left[p:, p:] += np.eye(len(left) - p)
@@ -159,7 +156,7 @@ def assert_row_variances(case: Case, theta: Float) -> None:
         z.append((indicator[:, :, None] * scaled[:, None, :]).reshape(m, -1))
     rows = np.hstack([X, *z])
     solution, covariance = working.solve(theta), equations(objective, theta)
-    found = RowVariances(working.plan, working.products, WorkingRows(X, tuple(factors), fitted=False))(solution)
+    found = RowVariances(working.plan, WorkingRows(X, tuple(factors), fitted=False))(solution)
     assert_allclose(found, np.einsum("ma,ab,mb->m", rows, covariance, rows), rtol=1e-7, atol=1e-12)
     start = X.shape[1]
     for blocks in prediction_covariances(solution):

@@ -41,6 +41,7 @@ class Equations:
     Attributes
     ----------
     design : WorkingDesign
+    weights : (n,) array or None
     residual : (n,) array
         r = y − Xβ̂.
     templates : tuple of (K, K) arrays
@@ -54,6 +55,7 @@ class Equations:
     """
 
     design: WorkingDesign
+    weights: Float | None
     residual: Float
     templates: tuple[Float, ...]
     U: tuple[Float, ...]
@@ -66,13 +68,14 @@ class Equations:
         return self.first[factor] + level * sizes, sizes
 
 
-def normal_equations(design: WorkingDesign, y: Float, solution: Solution) -> Equations:
+def normal_equations(design: WorkingDesign, y: Float, weights: Float | None, solution: Solution) -> Equations:
     """The equations of all rows.
 
     Parameters
     ----------
     y : (n,) array
         Working response.
+    weights : (n,) array or None
     solution : Solution
         Its r² may have been summed over the rows.
     """
@@ -84,6 +87,7 @@ def normal_equations(design: WorkingDesign, y: Float, solution: Solution) -> Equ
     B[p, p] = solution.pwrss
     return Equations(
         design=design,
+        weights=weights,
         residual=y - design.X @ solution.beta,
         templates=solution.templates,
         U=tuple(np.concatenate([part, u[:, :, None]], axis=2) for part, u in zip(U, solution.u, strict=True)),
@@ -109,7 +113,7 @@ def left_out(known: Equations, deletions: Deletions, touched: Touched, which: In
     E = np.column_stack([design.X[rows], known.residual[rows]])
     for block, h, U in zip(design.blocks, H, known.U, strict=True):
         E -= np.einsum("ik,ikc->ic", h, U[block.codes[rows]])
-    weights = np.ones(len(rows)) if design.weights is None else design.weights[rows]
+    weights = np.ones(len(rows)) if known.weights is None else known.weights[rows]
     # a private level counts as K further rows, the penalties of its effects
     pairs = touched.pairs(which)
     private = pairs[~touched.shared[pairs]]

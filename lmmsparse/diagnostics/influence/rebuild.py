@@ -12,7 +12,8 @@ from lmmsparse.numerics.dense import inner
 from lmmsparse.numerics.orthonormal import gram
 from lmmsparse.numerics.rank import independent_columns
 from lmmsparse.pls.factor import Factor
-from lmmsparse.pls.plan import make_plan
+from lmmsparse.pls.plan import plan_of
+from lmmsparse.pls.values import lay_out
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -29,14 +30,15 @@ def remaining_equations(known: Equations, rows: Index, memory_limit: float) -> F
         Bytes that a factorization may take.
     """
     left = taken_rows(known.design, rows)
-    products = cross_products(left, known.residual[rows])
-    plan, values = make_plan(products, tuple(block.group for block in left.blocks), memory_limit)
-    factor = Factor(plan, values, list(known.templates))
+    weights = None if known.weights is None else known.weights[rows]
+    products = cross_products(left, known.residual[rows], weights)
+    plan = plan_of(products.pattern, products.p, tuple(block.group for block in left.blocks), memory_limit)
+    factor = Factor(plan, lay_out(plan, products), list(known.templates))
     right = factor.forward([lam.T @ b for lam, b in zip(known.templates, products.rhs, strict=True)])
     return np.asarray(products.fixed - sum(inner(r, r) for r in right))
 
 
-def lost_directions(design: WorkingDesign, rows: Index) -> tuple[Float, Float]:
+def lost_directions(design: WorkingDesign, weights: Float | None, rows: Index) -> tuple[Float, Float]:
     """Orthonormal directions of β (in working coordinates) that some rows determine, and that they do not.
 
     Returns
@@ -44,7 +46,7 @@ def lost_directions(design: WorkingDesign, rows: Index) -> tuple[Float, Float]:
     kept, lost : (p, rank) and (p, p - rank) arrays
     """
     X, p = design.X[rows], design.X.shape[1]
-    weights = None if design.weights is None else design.weights[rows]
+    weights = None if weights is None else weights[rows]
     rank = len(independent_columns(X, weights)) if len(rows) else 0
     if rank == p:
         return np.eye(p), np.zeros((p, 0))

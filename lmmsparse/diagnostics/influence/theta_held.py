@@ -72,7 +72,7 @@ def _write(out: RemainingEstimates, routes: _Routes, which: Index, B: Float, mem
     for i in np.flatnonzero(_doubtful(B, known.B, n - deletions.sizes[which])):
         rows = np.flatnonzero(deletions.codes != which[i])
         B[i] = remaining_equations(known, rows, memory_limit)
-        kept, lost = lost_directions(known.design, rows)
+        kept, lost = lost_directions(known.design, known.weights, rows)
         if lost.shape[1]:
             usable[i] = False
             shift, inverse, r2 = _restricted(B[i], kept)
@@ -118,10 +118,10 @@ class _Routes:
     def __init__(self, objective: Objective, estimates: Estimates, deletions: Deletions, memory_limit: float) -> None:
         self.objective, self.estimates, self.deletions = objective, estimates, deletions
         self.inverse_numbers = min(INVERSE_NUMBERS, memory_limit / 16.0)
-        self.known: Equations = normal_equations(objective.design, objective.y, estimates.solution)
+        self.known: Equations = normal_equations(objective.design, objective.y, objective.weights, estimates.solution)
         self.touched: Touched = touched_levels(objective.design.blocks, deletions)
         self.rebuilt: list[int] = []
-        w, r = objective.design.weights, self.known.residual
+        w, r = objective.weights, self.known.residual
         self.square = float(r @ (r if w is None else w * r))
 
     @property

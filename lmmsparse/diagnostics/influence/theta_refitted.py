@@ -106,5 +106,5 @@ def _write(
         information = np.asarray(np.linalg.inv(covariance))[None]
         write_estimates(out, which, objective, full, shift[None], information, np.array([sigma2]))
     else:
-        lost = lost_directions(objective.design, rows)[1]
+        lost = lost_directions(objective.design, objective.weights, rows)[1]
         write_partial(out, place, objective, full, shift, covariance, lost, sigma2)

@@ -28,7 +28,7 @@ def is_nested(small: Fitted, large: Fitted) -> bool:
     """Whether every mean and covariance matrix of the small model is one of the large model's too."""
     return (
         _same_offset(small, large)
-        and fixed_is_nested(small.objective.design, large.objective.design)
+        and fixed_is_nested(small.objective.design, large.objective.design, small.objective.weights)
         and random_is_nested(small, large)
     )
 
@@ -39,16 +39,16 @@ def _same_offset(small: Fitted, large: Fitted) -> bool:
     difference = np.broadcast_to(offsets[0] - offsets[1], len(small.frame.y))
     if not difference.any():
         return True
-    design = large.objective.design
-    weighted = difference if design.weights is None else difference * design.weights
+    design, weights = large.objective.design, large.objective.weights
+    weighted = difference if weights is None else difference * weights
     left = difference - design.X @ (design.X.T @ weighted / len(design.X))
     return float(left @ left) <= OUTSIDE * float(difference @ difference)
 
 
-def fixed_is_nested(small: WorkingDesign, large: WorkingDesign) -> bool:
+def fixed_is_nested(small: WorkingDesign, large: WorkingDesign, weights: Float | None) -> bool:
     """Whether the columns of one X span those of another; both are orthonormal, XᵀWX = n I."""
     n = len(small.X)
-    weighted = small.X if small.weights is None else small.X * small.weights[:, None]
+    weighted = small.X if weights is None else small.X * weights[:, None]
     inside = ((large.X.T @ weighted / n) ** 2).sum(axis=0)
     return bool((inside > 1.0 - OUTSIDE).all())
 

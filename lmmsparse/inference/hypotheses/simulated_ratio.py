@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.crossproducts.sums import CrossProducts
+from lmmsparse.crossproducts.blocks import CrossProducts
 from lmmsparse.errors import ArgumentError
+from lmmsparse.numerics.dense import solve_lower
 from lmmsparse.objective.linear import Objective
 
 Float = NDArray[np.float64]
@@ -103,7 +104,7 @@ def null_spectrum(products: CrossProducts, factor: int, column: int, reml: bool)
     Parameters
     ----------
     products : CrossProducts
-        In working coordinates, where XᵀWX = n I; the unit of the column does not matter.
+        In working coordinates; the unit of the column does not matter.
     factor, column : int
     reml : bool
 
@@ -114,7 +115,10 @@ def null_spectrum(products: CrossProducts, factor: int, column: int, reml: bool)
     """
     n, p = products.n, products.p
     diagonal = products.diagonal[factor][:, column, column]
-    values, counts = residual_eigenvalues(diagonal, products.rhs[factor][:, column, :p] / np.sqrt(n))
+    # ZᵀWX(XᵀWX)⁻¹XᵀWZ = UUᵀ
+    factor_of_X = np.asarray(np.linalg.cholesky(products.fixed[:p, :p]))
+    U = solve_lower(factor_of_X, products.rhs[factor][:, column, :p].T).T
+    values, counts = residual_eigenvalues(diagonal, U)
     left = n - p - int(counts.sum())
     if reml:
         return NullSpectrum(values, counts, values, counts, left, n - p)

@@ -294,7 +294,7 @@ def _f_row(m: Fitted, L: Float, ddf: str | None) -> dict[str, Any]:
 def _triangle(m: Fitted) -> Float:
     """R with XᵀX = RᵀR, (p, p)."""
     design = m.objective.design
-    return np.asarray(np.linalg.qr(design.coordinates.fixed_map if design.weights is None else m.frame.X, mode="r"))
+    return np.asarray(np.linalg.qr(design.coordinates.fixed_map if m.frame.weights is None else m.frame.X, mode="r"))
 
 
 def _dropped_contrasts(m: Fitted, terms: tuple[ModelTerm, ...]) -> list[Float]:
