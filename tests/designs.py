@@ -18,8 +18,10 @@ from lmmsparse.covariance.structure import Diagonal, Unstructured
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.frame import Levels
 from lmmsparse.objective.linear import Objective, make_objective
+from lmmsparse.objective.profiled import WorkingObjective
 from lmmsparse.pls import small
 from lmmsparse.pls.core import choose
+from lmmsparse.pls.direct import Direct
 from tests.oracle import Oracle
 
 Float = NDArray[np.float64]
@@ -38,6 +40,12 @@ def sparse_cores() -> Iterator[None]:
         patch.setattr(choose, "fill_at_least", lambda *_: False)
         patch.setattr(small, "SMALL_FLOPS", 0.0)
         yield
+
+
+def by_blocks(working: WorkingObjective) -> WorkingObjective:
+    """The same criterion by the engine for models of any size."""
+    engine = Direct(working.plan)
+    return WorkingObjective.of(engine, working.products, working.structures, working.members, working.reml)
 
 
 @contextmanager

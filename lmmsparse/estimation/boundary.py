@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lmmsparse.covariance.structure import CovarianceStructure, canonical_template
 from lmmsparse.objective.linear import Objective
-from lmmsparse.pls.solution import Derivatives
+from lmmsparse.objective.points import Derivatives
 
 Float = NDArray[np.float64]
 

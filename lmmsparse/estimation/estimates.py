@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lmmsparse.errors import DataError
 from lmmsparse.numerics.dense import cholesky_inverse
 from lmmsparse.objective.linear import Objective
-from lmmsparse.pls.solution import Solution
+from lmmsparse.objective.points import Point
 
 Float = NDArray[np.float64]
 
@@ -41,7 +41,7 @@ class Estimates:
     singular : bool
     perfect : bool
         The residual variance is zero to rounding.
-    solution : Solution
+    solution : Point
         The engine's own numbers, in working coordinates.
     """
 
@@ -56,10 +56,10 @@ class Estimates:
     templates: tuple[Float, ...]
     singular: bool
     perfect: bool
-    solution: Solution
+    solution: Point
 
 
-def user_estimates(objective: Objective, solution: Solution, singular: bool) -> Estimates:
+def user_estimates(objective: Objective, solution: Point, singular: bool) -> Estimates:
     """Everything in the user's units."""
     working, coordinates, response = objective.working, objective.design.coordinates, objective.response
     p, scale = working.products.p, response.scale

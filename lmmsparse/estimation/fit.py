@@ -23,9 +23,9 @@ from lmmsparse.estimation.estimates import Estimates, user_estimates
 from lmmsparse.estimation.subsample import thinned_start
 from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.linear import Objective
+from lmmsparse.objective.points import Derivatives, Point
 from lmmsparse.objective.profiled import WorkingObjective
 from lmmsparse.pls.plan import Plan
-from lmmsparse.pls.solution import Derivatives, Solution
 from lmmsparse.search.newton import Evaluation, Optimum, cobyqa, combined_hessian, newton
 
 Float = NDArray[np.float64]
@@ -227,7 +227,7 @@ def start_near(objective: Objective, theta: Float) -> Float | None:
     return None if other_starts(objective.working) else objective.to_user(warm_start(objective, theta))
 
 
-def _better_start(objective: Objective, optimum: Optimum[Solution, Derivatives], record: Recorder) -> Float | None:
+def _better_start(objective: Objective, optimum: Optimum[Point, Derivatives], record: Recorder) -> Float | None:
     """Where the search should go on: off the boundary where the deviance falls there, or at a lower second minimum."""
     theta = emptied(objective.working.structures, optimum.point.theta)
     directions = empty_directions(objective, theta, optimum.slopes)
@@ -248,7 +248,7 @@ def _better_start(objective: Objective, optimum: Optimum[Solution, Derivatives],
     return found
 
 
-def _settled(objective: Objective, optimum: Optimum[Solution, Derivatives], record: Recorder) -> Solution:
+def _settled(objective: Objective, optimum: Optimum[Point, Derivatives], record: Recorder) -> Point:
     """The optimum with tiny variances at exactly zero, where that costs nothing."""
     working, point = objective.working, optimum.point
     theta = emptied(working.structures, point.theta)
@@ -296,7 +296,7 @@ def _search(
     tolerance: float,
     record: Recorder,
     budget: int | None = None,
-) -> Optimum[Solution, Derivatives]:
+) -> Optimum[Point, Derivatives]:
     working = objective.working
     budget = record.left if budget is None else min(budget, record.left)
     if optimizer == "cobyqa":
@@ -321,7 +321,7 @@ def _search(
 
 def _certificate(
     objective: Objective,
-    optimum: Optimum[Solution, Derivatives],
+    optimum: Optimum[Point, Derivatives],
     directions: list[EmptyDirection],
     estimates: Estimates,
     optimizer: str,

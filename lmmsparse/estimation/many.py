@@ -15,8 +15,9 @@ from lmmsparse.estimation.control import Control
 from lmmsparse.estimation.fit import FEW_ROWS, WORTHWHILE, controlled_fit, other_starts, warm_start
 from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.linear import NEGLIGIBLE_NOISE, Objective
-from lmmsparse.objective.profiled import ROUNDING, SMALLEST_RESIDUAL, SMALLEST_SPREAD, WorkingObjective
-from lmmsparse.pls.small import SmallSolutions, small_responses
+from lmmsparse.objective.profiled import ROUNDING, SMALLEST_SPREAD, WorkingObjective
+from lmmsparse.pls.direct import SMALLEST_RESIDUAL
+from lmmsparse.pls.small import LoadedSmall, SmallSolutions, small_responses
 from lmmsparse.search.batch import Ends, Points, frame, search
 
 Float = NDArray[np.float64]
@@ -80,7 +81,7 @@ def refit_responses(objective: Objective, responses: Float, start: Float, contro
     """
     m = responses.shape[1]
     warm = warm_start(objective, start)
-    together = objective.working.small is not None and control.optimizer == "newton"
+    together = isinstance(objective.working.loaded, LoadedSmall) and control.optimizer == "newton"
     chunk = max(1, CHUNK_NUMBERS // max(1, len(responses)))
     parts = [_unfitted(objective, responses[:, :0])]
     with single_threaded_blas():
@@ -168,9 +169,9 @@ class _Batch:
     """The criterion of a small model for stacked templates and some of its responses."""
 
     def __init__(self, working: WorkingObjective, Zty: Sequence[Float], Xty: Float, yty: Float) -> None:
-        assert working.small is not None
-        self.working, self.square = working, yty
-        self.responses = small_responses(working.small, Zty, Xty, yty)
+        assert isinstance(working.loaded, LoadedSmall)
+        self.working, self.loaded, self.square = working, working.loaded, yty
+        self.responses = small_responses(self.loaded.design, Zty, Xty, yty)
 
     def solutions(self, templates: list[Float], which: Index) -> SmallSolutions:
         """Solutions for templates (m, k_t, k_t) of every term."""
@@ -178,7 +179,7 @@ class _Batch:
         by_factor = [np.zeros((len(which), d.shape[1], d.shape[1])) for d in working.products.diagonal]
         for lam, (g, where) in zip(templates, working.columns, strict=True):
             by_factor[g][:, where, where] = lam
-        return working.small_solutions(self.responses, which, by_factor)
+        return self.loaded.solve_many(self.responses, which, by_factor)
 
     def values(self, templates: list[Float], which: Index) -> Float:
         """The criterion alone; infinite where the factorization failed."""

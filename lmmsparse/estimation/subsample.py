@@ -16,8 +16,7 @@ from lmmsparse.design.coordinates import WorkingDesign, taken_rows
 from lmmsparse.errors import LmmError
 from lmmsparse.objective.linear import Objective
 from lmmsparse.objective.profiled import WorkingObjective
-from lmmsparse.pls.plan import plan_of
-from lmmsparse.pls.values import lay_out
+from lmmsparse.pls.engine import choose_engine
 from lmmsparse.search.newton import newton
 
 Float = NDArray[np.float64]
@@ -57,9 +56,8 @@ def thinned_start(objective: Objective) -> tuple[Float, int] | None:
         products = cross_products(part, objective.y[rows], weights)
         if _lost_columns(products):
             return None
-        plan = plan_of(products.pattern, products.p, working.plan.groups, 2.0 * working.plan.bytes)
-        values = lay_out(plan, products)
-        small = WorkingObjective(products, plan, values, working.structures, working.members, working.reml)
+        engine = choose_engine(products.pattern, products.p, working.plan.groups, 2.0 * working.plan.bytes)
+        small = WorkingObjective.of(engine, products, working.structures, working.members, working.reml)
         found = newton(
             small.solve_nearby,
             small.differentiate,

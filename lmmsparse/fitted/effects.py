@@ -63,9 +63,9 @@ def mode_covariances(
     C = M⁻¹: of b given β̂ and θ̂.  With the uncertainty of β̂, C = M⁻¹ + U_X(XᵀV⁻¹X)⁻¹U_Xᵀ: of b̂ − b (Henderson 1975).
     """
     if with_fixed:
-        inverse = prediction_covariances(estimates.solution)
+        inverse = prediction_covariances(estimates.solution.solution)
     else:
-        inverse = conditional_covariances(estimates.solution)
+        inverse = conditional_covariances(estimates.solution.solution)
     out = {}
     for group, members in terms_by_group(terms).items():
         # from u to the user's effects, for all terms of the factor together: they are correlated given the data

@@ -101,7 +101,7 @@ GETTERS: dict[str, Callable[[Parts], Any]] = {
         "pwrss": m.estimates.pwrss,
         "wrss": m.estimates.pwrss - float((_flat(m.estimates.u) ** 2).sum()),
         "ussq": float((_flat(m.estimates.u) ** 2).sum()),
-        "ldL2": m.estimates.solution.factor.logdet,
+        "ldL2": m.estimates.solution.solution.logdet,
         "sigma": m.estimates.sigma,
         "cmp": m.estimates.criterion,
     },

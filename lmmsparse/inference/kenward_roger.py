@@ -18,15 +18,13 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from lmmsparse.inference.uncertainty import fixed_scores
 from lmmsparse.inference.wald import DEPENDENT, FTest
 from lmmsparse.numerics.dense import cholesky_inverse
 from lmmsparse.numerics.distributions import f_upper
 from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.linear import Objective
+from lmmsparse.objective.points import Point
 from lmmsparse.objective.profiled import WorkingObjective
-from lmmsparse.pls.factor import multiply
-from lmmsparse.pls.solution import Solution
 
 Float = NDArray[np.float64]
 
@@ -54,13 +52,13 @@ class KenwardRoger:
     W: Float
 
 
-def kenward_roger(objective: Objective, solution: Solution) -> KenwardRoger:
+def kenward_roger(objective: Objective, solution: Point) -> KenwardRoger:
     """Adjusted covariance matrix of β̂ of a REML fit.
 
     Parameters
     ----------
     objective : Objective
-    solution : Solution
+    solution : Point
         At the optimum, in working coordinates.
     """
     working = objective.working
@@ -121,15 +119,15 @@ def _inverse(information: Float) -> Float:
     return np.asarray((vectors / values[kept]) @ vectors.T)
 
 
-def _blocks(working: WorkingObjective, solution: Solution) -> tuple[Float, Float, Float]:
+def _blocks(working: WorkingObjective, solution: Point) -> tuple[Float, Float, Float]:
     """P (m, p, p), Q (m, m, p, p) and tr(V⁻¹G_iV⁻¹G_j) (m, m) for G_0 = W⁻¹ and the entries of Σ."""
-    p, entries = working.products.p, working.covariance_entries
-    S = fixed_scores(working, solution)
+    p, entries = working.products.p, working.loaded.request.entries
+    S = solution.solution.fixed_scores()
     sigma = [lam @ lam.T for lam in solution.templates]
     weights = np.array([sigma[g][a, b] for g, a, b in zip(*entries, strict=True)])  # γ_i of every entry
     ES = [_picked(S, g, a, b) for g, a, b in zip(*entries, strict=True)]  # E_i S, a list with one array a factor
     stacked = [np.concatenate([one[g] for one in ES], axis=2) for g in range(len(S))]
-    BES = [part.reshape(*part.shape[:2], len(ES), p) for part in _times_B(working, solution, stacked)]
+    BES = [part.reshape(*part.shape[:2], len(ES), p) for part in solution.solution.projected(stacked)]
     m = len(ES) + 1
     P, Q, traces = np.zeros((m, p, p)), np.zeros((m, m, p, p)), np.zeros((m, m))
     for i, one in enumerate(ES, start=1):
@@ -162,17 +160,7 @@ def _inner(one: Float, other: Float) -> Float:
     return np.einsum("qka,qkb->ab", one, other)
 
 
-def _times_B(working: WorkingObjective, solution: Solution, c: list[Float]) -> list[Float]:
-    """B c = ZᵀWZ c − ZᵀWZ Λ M⁻¹ Λᵀ ZᵀWZ c for vectors of random effects."""
-    plan, values, factor = working.plan, working.values, solution.factor
-    Ac = multiply(plan, values, c)
-    scaled = [np.matmul(lam.T, part) for lam, part in zip(solution.templates, Ac, strict=True)]
-    solved = factor.backward(factor.forward(scaled))
-    again = multiply(plan, values, [np.matmul(lam, part) for lam, part in zip(solution.templates, solved, strict=True)])
-    return [one - other for one, other in zip(Ac, again, strict=True)]
-
-
-def _traces(working: WorkingObjective, solution: Solution) -> tuple[Float, Float]:
+def _traces(working: WorkingObjective, solution: Point) -> tuple[Float, Float]:
     """tr(B E_i) and tr(E_i B E_j B) for the entries of Σ.
 
     Column k of what `_times_B` is given holds the k-th random effect of every connected component at once.
@@ -180,7 +168,7 @@ def _traces(working: WorkingObjective, solution: Solution) -> tuple[Float, Float
     shapes = working.plan.shapes
     starts = np.cumsum([0, *(q for q, _ in shapes)])
     component = level_components(working)
-    entries = list(zip(*working.covariance_entries, strict=True))
+    entries = list(zip(*working.loaded.request.entries, strict=True))
     # sums[g, h] (K_g, K_h, K_g, K_h): Σ_ℓm B[ℓa, mc] B[ℓb, md]
     sums = {(g, h): np.zeros((shapes[g][1], shapes[h][1]) * 2) for g in range(len(shapes)) for h in range(len(shapes))}
     diagonal = [np.zeros((K, K)) for _, K in shapes]
@@ -194,7 +182,7 @@ def _traces(working: WorkingObjective, solution: Solution) -> tuple[Float, Float
             c = [np.zeros((q_g, K_g, count * K)) for q_g, K_g in shapes]
             for b in range(K):
                 c[h][levels, b, (place[levels] - first) * K + b] = 1.0
-            B = _times_B(working, solution, c)
+            B = solution.solution.projected(c)
             for g, (q_g, K_g) in enumerate(shapes):
                 block = B[g].reshape(q_g, K_g, count, K)
                 sums[g, h] += np.einsum("qakc,qbkd->acbd", block, block, optimize=True)

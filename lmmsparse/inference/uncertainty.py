@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from lmmsparse.numerics.dense import cholesky_inverse
 from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.linear import Objective
+from lmmsparse.objective.points import Point
 from lmmsparse.objective.profiled import WorkingObjective
-from lmmsparse.pls.factor import multiply
-from lmmsparse.pls.solution import Solution
-from lmmsparse.pls.solve import directions
+from lmmsparse.pls.solution import directions
 
 Float = NDArray[np.float64]
 
@@ -52,7 +51,7 @@ class Uncertainty:
     jacobian: Float
 
 
-def uncertainty(objective: Objective, solution: Solution) -> Uncertainty:
+def uncertainty(objective: Objective, solution: Point) -> Uncertainty:
     """Second derivatives of the criterion and the derivatives of the covariance matrix of β̂.
 
     With s = σ², m = n − p (n for ML) and r² the penalized residual sum of squares, d(θ, s) = … + m log s + r²(θ)/s has
@@ -62,7 +61,7 @@ def uncertainty(objective: Objective, solution: Solution) -> Uncertainty:
     Parameters
     ----------
     objective : Objective
-    solution : Solution
+    solution : Point
         At the optimum, in working coordinates.
     """
     working, coordinates = objective.working, objective.design.coordinates
@@ -97,7 +96,7 @@ def _units(working: WorkingObjective, theta: Float) -> Float:
     return out
 
 
-def _profiled_hessian(working: WorkingObjective, solution: Solution, steps: Float) -> Float:
+def _profiled_hessian(working: WorkingObjective, solution: Point, steps: Float) -> Float:
     """Hessian of the profiled criterion with respect to θ by central differences of its gradient."""
     n_theta = len(solution.theta)
     hessian = np.empty((n_theta, n_theta))
@@ -120,31 +119,18 @@ def _covariance_jacobian(working: WorkingObjective, theta: Float) -> Float:
     return J
 
 
-def _residual_slopes(working: WorkingObjective, solution: Solution) -> Float:
+def _residual_slopes(working: WorkingObjective, solution: Point) -> Float:
     """∂r²/∂Σ_i = −sᵀ(∂Σ/∂Σ_i)s with s = ZᵀWe."""
-    contrast = np.append(-solution.beta, 1.0)
-    modes = [(u @ lam.T)[:, :, None] for u, lam in zip(solution.u, solution.templates, strict=True)]
-    fitted = multiply(working.plan, working.values, modes)
-    s = [b @ contrast - f[:, :, 0] for b, f in zip(working.products.rhs, fitted, strict=True)]
-    return -directions(s, working.covariance_entries)[1]
+    return -directions(solution.solution.residual_scores(), working.loaded.request.entries)[1]
 
 
-def fixed_scores(working: WorkingObjective, solution: Solution) -> list[Float]:
-    """S = ZᵀV⁻¹X of every factor, (q_g, K_g, p): ZᵀWX − ZᵀWZ Λ M⁻¹ ΛᵀZᵀWX."""
-    p = working.products.p
-    U = solution.factor.backward([r[:, :, :p] for r in solution.right])
-    scaled = [np.matmul(lam, u) for lam, u in zip(solution.templates, U, strict=True)]
-    products = multiply(working.plan, working.values, scaled)
-    return [b[:, :, :p] - f for b, f in zip(working.products.rhs, products, strict=True)]
-
-
-def _information_slopes(working: WorkingObjective, solution: Solution) -> Float:
+def _information_slopes(working: WorkingObjective, solution: Point) -> Float:
     """−∂(XᵀV⁻¹X)/∂Σ_i = Sᵀ(∂Σ/∂Σ_i)S, (n_theta, p, p)."""
-    S = fixed_scores(working, solution) if working.products.p else []
+    S = solution.solution.fixed_scores() if working.products.p else []
     slopes = np.zeros((len(solution.theta), working.products.p, working.products.p))
     if not S:
         return slopes
-    for i, (g, a, b) in enumerate(zip(*working.covariance_entries, strict=True)):
+    for i, (g, a, b) in enumerate(zip(*working.loaded.request.entries, strict=True)):
         product = S[g][:, a].T @ S[g][:, b]
         slopes[i] = product if a == b else product + product.T
     return slopes

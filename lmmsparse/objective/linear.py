@@ -25,11 +25,11 @@ from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import ArgumentError
 from lmmsparse.numerics.dense import row_chunks
 from lmmsparse.numerics.threads import single_threaded_blas
+from lmmsparse.objective.points import Derivatives, Point
 from lmmsparse.objective.profiled import WorkingObjective
-from lmmsparse.pls.plan import Plan, plan_of
+from lmmsparse.pls.engine import choose_engine
+from lmmsparse.pls.plan import Plan
 from lmmsparse.pls.row_variances import leverages
-from lmmsparse.pls.solution import Derivatives, Solution
-from lmmsparse.pls.values import lay_out
 
 Float = NDArray[np.float64]
 
@@ -138,29 +138,29 @@ class Objective:
             )
         return values
 
-    def solve(self, theta: Float) -> Solution:
+    def solve(self, theta: Float) -> Point:
         """Penalized least squares at a working θ, with r² summed over the rows where its cross-products have cancelled.
 
         r² as a difference from yᵀWy loses the digits by which it is smaller; the rows know them.
         """
         return self.refined(self.working.solve(theta))
 
-    def refined(self, solution: Solution) -> Solution:
-        """A solution with r² summed over the rows where rounding would show in the criterion."""
-        if solution.noise <= NEGLIGIBLE_NOISE * max(1.0, abs(solution.value) / 1e4):
-            return solution
+    def refined(self, point: Point) -> Point:
+        """A point with r² summed over the rows where rounding would show in the criterion."""
+        if point.noise <= NEGLIGIBLE_NOISE * max(1.0, abs(point.value) / 1e4):
+            return point
         w, effects, penalty, square = self.weights, [], 0.0, 0.0
-        for u, lam in zip(solution.u, solution.templates, strict=True):
+        for u, lam in zip(point.u, point.templates, strict=True):
             effects.append(u @ lam.T)
             penalty += float((u**2).sum())
         for rows in row_chunks(len(self.y), self.design.X.shape[1] + 2):
-            residual = self.y[rows] - self.design.X[rows] @ solution.beta
+            residual = self.y[rows] - self.design.X[rows] @ point.beta
             for block, b in zip(self.design.blocks, effects, strict=True):
                 residual -= np.einsum("ik,ik->i", block.columns[rows], b[block.codes[rows]])
             square += float(residual @ (residual if w is None else w[rows] * residual))
         pwrss = square + penalty
-        value = solution.value + self.working.degrees * float(np.log(pwrss / solution.pwrss))
-        return replace(solution, pwrss=pwrss, sigma2=pwrss / self.working.degrees, value=value)
+        value = point.value + self.working.degrees * float(np.log(pwrss / point.pwrss))
+        return replace(point, pwrss=pwrss, sigma2=pwrss / self.working.degrees, value=value)
 
     def __call__(self, theta: ArrayLike) -> float:
         """Profiled deviance or REML criterion at θ, (n_theta,)."""
@@ -180,10 +180,10 @@ class Objective:
         with single_threaded_blas():
             return self.working.differentiate(self.working.solve_nearby(self.to_working(self._checked(theta))))
 
-    def leverages(self, solution: Solution) -> Float:
-        """Diagonal of the matrix that maps y to the fitted values at a solution, (n,)."""
+    def leverages(self, point: Point) -> Float:
+        """Diagonal of the matrix that maps y to the fitted values at a point, (n,)."""
         with single_threaded_blas():
-            return leverages(self.plan, self.design, self.weights, solution)
+            return leverages(self.plan, self.design, self.weights, point.solution)
 
     def with_response(self, response: Float) -> Objective:
         """The same model for another response y − offset, (n,): only the last column of [X y] is formed anew."""
@@ -225,8 +225,8 @@ def make_objective(
     design = working_design(X, terms, weights)
     y, coordinates = working_response(response, design, weights)
     products = cross_products(design, y, weights)
-    plan = plan_of(products.pattern, products.p, tuple(block.group for block in design.blocks), memory_limit)
-    values = lay_out(plan, products)
+    groups = tuple(block.group for block in design.blocks)
+    engine = choose_engine(products.pattern, products.p, groups, memory_limit)
     structures, members = [term.structure for term in terms], [block.terms for block in design.blocks]
-    working = WorkingObjective(products, plan, values, structures, members, reml)
+    working = WorkingObjective.of(engine, products, structures, members, reml)
     return Objective(terms, design, y, weights, coordinates, working)

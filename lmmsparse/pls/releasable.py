@@ -20,7 +20,7 @@ Float = NDArray[np.float64]
 LARGE_CORE = 32e6
 
 
-class HeldFactor:
+class ReleasableFactor:
     """The factor of M for one θ, or the means to make it.
 
     A search needs the factors of no point but the last; two dense cores at once would double its memory.
@@ -34,14 +34,14 @@ class HeldFactor:
     """
 
     def __init__(self, plan: Plan, values: Values, rhs: Sequence[Float], templates: list[Float]) -> None:
-        self._plan, self._values, self._rhs, self._templates = plan, values, rhs, templates
+        self.plan, self.values, self._rhs, self._templates = plan, values, rhs, templates
         self._lock = RLock()
         self._factor: Factor | None = None
         self._right: tuple[Float, ...] | None = None
 
-    def __reduce__(self) -> tuple[type[HeldFactor], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[type[ReleasableFactor], tuple[Any, ...]]:
         """A copy makes its factor itself."""
-        return HeldFactor, (self._plan, self._values, self._rhs, self._templates)
+        return ReleasableFactor, (self.plan, self.values, self._rhs, self._templates)
 
     @property
     def factor(self) -> Factor:
@@ -49,11 +49,11 @@ class HeldFactor:
         with self._lock:
             if self._factor is None:
                 try:
-                    self._factor = Factor(self._plan, self._values, self._templates)
+                    self._factor = Factor(self.plan, self.values, self._templates)
                 except MemoryError as error:
                     raise MemoryLimitError(
-                        f"there is no memory for a factorization of about {self._plan.bytes:.3g} bytes "
-                        f"({self._plan.core.size} rows are left in its core): use fewer levels or fewer crossed factors"
+                        f"there is no memory for a factorization of about {self.plan.bytes:.3g} bytes "
+                        f"({self.plan.core.size} rows are left in its core): use fewer levels or fewer crossed factors"
                     ) from error
             return self._factor
 
@@ -68,7 +68,7 @@ class HeldFactor:
 
     def release(self) -> None:
         """Let go of a factor with a large core."""
-        matrix = self._plan.core.matrix
+        matrix = self.plan.core.matrix
         if matrix is not None and matrix.bytes > LARGE_CORE:
             with self._lock:
                 self._factor = self._right = None

@@ -16,7 +16,6 @@ from lmmsparse.pls.factor import SelectedInverse
 from lmmsparse.pls.level_pairs import have_blocks, unseen_products
 from lmmsparse.pls.plan import Plan
 from lmmsparse.pls.solution import Solution
-from lmmsparse.pls.solve import inverse_blocks
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -112,11 +111,11 @@ class RowVariances:
     def __call__(self, solution: Solution) -> Float:
         """v of every row, (m,)."""
         factors = self._rows.factors
-        U: tuple[Float, ...] = ()
+        U: list[Float] = []
         total = np.zeros(len(self._rows.X))
         scaled = [one.columns @ solution.templates[one.factor] for one in factors]  # rows of ZΛ, K_g numbers each
         if factors:
-            inverse, U = inverse_blocks(solution, couplings=bool(self._seen))
+            inverse, U = solution.inverse(couplings=bool(self._seen)), solution.fixed_modes()
             for one, z in zip(factors, scaled, strict=True):
                 _add_own(total, z, inverse.diagonal[one.factor], one.codes, self._known[one.factor])
             for i, j, seen, blocks in self._seen:
@@ -128,7 +127,7 @@ class RowVariances:
             self._add_fixed(total, scaled, U, solution.fixed_factor)
         return np.asarray(np.maximum(total, 0.0))  # a variance that is zero may round to less
 
-    def _add_fixed(self, total: Float, scaled: list[Float], U: tuple[Float, ...], fixed_factor: Float) -> None:
+    def _add_fixed(self, total: Float, scaled: list[Float], U: list[Float], fixed_factor: Float) -> None:
         """Add x̃ᵀ (XᵀV⁻¹X)⁻¹ x̃, in place."""
         X, factors = self._rows.X, self._rows.factors
         for rows in row_chunks(len(X), X.shape[1] * (1 + sum(z.shape[1] for z in scaled))):
@@ -219,12 +218,12 @@ def inverse_pairs(
 
 def conditional_covariances(solution: Solution) -> tuple[Float, ...]:
     """Diagonal blocks of M⁻¹ of every factor, (q, K, K): the conditional covariance of u over σ², given β and θ."""
-    return solution.factor.selected_inverse().diagonal
+    return solution.inverse().diagonal
 
 
 def prediction_covariances(solution: Solution) -> tuple[Float, ...]:
     """Diagonal blocks of M⁻¹ + U_X(XᵀV⁻¹X)⁻¹U_Xᵀ of every factor, (q, K, K): the covariance of û − u over σ²."""
-    inverse, U = inverse_blocks(solution)
+    inverse, U = solution.inverse(), solution.fixed_modes()
     if not U:
         return inverse.diagonal
     fixed = cholesky_inverse(solution.fixed_factor)

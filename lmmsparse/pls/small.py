@@ -1,4 +1,4 @@
-"""Small models, whose whole evaluation is one call: Python's overhead would be most of their time.
+"""The engine for small models, whose whole evaluation is one call: Python's overhead would be most of their time.
 
 The equations are stored densely beside the leaves of one factor; many (θ, y) of one design are evaluated together.
 """
@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.crossproducts.blocks import CrossProducts
+from lmmsparse.errors import FactorizationError
 from lmmsparse.kernels import small as kernels
-from lmmsparse.pls.factor import SMALLEST_PIVOT, SMALLEST_REMAINDER
+from lmmsparse.pls.direct import NOT_IDENTIFIED, SMALLEST_RESIDUAL, Direct, LoadedDirect, floored
+from lmmsparse.pls.factor import SMALLEST_PIVOT, SMALLEST_REMAINDER, TOO_LARGE
 from lmmsparse.pls.plan import Plan
+from lmmsparse.pls.solution import Request, Solution
 
 Float = NDArray[np.float64]
 Index = NDArray[np.int32]
@@ -108,15 +111,21 @@ class SmallSolutions:
     failed: Index
 
 
-def small_design(products: CrossProducts, plan: Plan) -> SmallDesign | None:
-    """The design of a model that is small enough; None for the others."""
+def is_small(plan: Plan, p: int) -> bool:
+    """Whether one call costs less than the plan's bookkeeping."""
+    leaf = plan.peeled[0].block
+    q, K = plan.shapes[leaf]
+    R = plan.q - q * K + p
+    return q * K * (R + 1.0) ** 2 + float(R) ** 3 <= SMALL_FLOPS
+
+
+def small_design(products: CrossProducts, plan: Plan) -> SmallDesign:
+    """The equations of a model without its response."""
     leaf = plan.peeled[0].block
     others = tuple(g for g in range(len(plan.shapes)) if g != leaf)
     q, K = plan.shapes[leaf]
-    r, p = sum(plan.shapes[h][0] * plan.shapes[h][1] for h in others), products.p
+    r, p = plan.q - q * K, products.p
     R = r + p
-    if q * K * (R + 1.0) ** 2 + float(R) ** 3 > SMALL_FLOPS:
-        return None
     B, rest = np.zeros((q, K, R)), np.zeros((R, R))
     offsets = dict(zip(others, np.cumsum([0] + [plan.shapes[h][0] * plan.shapes[h][1] for h in others]), strict=False))
     for h in others:
@@ -159,29 +168,107 @@ def small_responses(design: SmallDesign, Zty: Sequence[Float], Xty: Float, yty: 
     )
 
 
+class Small:
+    """Whole evaluations in one call of a kernel."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def load(self, products: CrossProducts, request: Request) -> LoadedSmall:
+        """Write cross-products down for the kernel."""
+        return LoadedSmall(self, Direct(self.plan).load(products, request), small_design(products, self.plan))
+
+
+@dataclass(frozen=True)
+class SmallSolution(Solution):
+    """A solution whose derivatives came with it."""
+
+    of_kernel: SmallSolutions
+
+    def sums(self) -> list[Float]:
+        """As `Solution.sums`."""
+        return [total[0] for total in self.of_kernel.sums]
+
+    def information(self) -> Float:
+        """As `Solution.information`."""
+        return self.of_kernel.information[0]
+
+
+class LoadedSmall:
+    """The equations of a small model, with a response and a request.
+
+    Parameters
+    ----------
+    engine : Small
+    direct : LoadedDirect
+        The same for what a fit asks of its factor afterwards.
+    design : SmallDesign
+    """
+
+    def __init__(self, engine: Small, direct: LoadedDirect, design: SmallDesign) -> None:
+        self.engine, self.direct, self.design = engine, direct, design
+        self.products, self.request = direct.products, direct.request
+        p, fixed = self.products.p, self.products.fixed
+        self.responses = small_responses(design, [b[:, :, p:] for b in self.products.rhs], fixed[:p, p:], fixed[p:, p])
+
+    def with_right(self, products: CrossProducts, request: Request) -> LoadedSmall:
+        """The same ZᵀW[Z X] with another response or request."""
+        return LoadedSmall(self.engine, self.direct.with_right(products, request), self.design)
+
+    def solve(self, templates: Sequence[Float]) -> Solution:
+        """Solve for λ of every grouping factor.
+
+        Raises
+        ------
+        FactorizationError
+            λ is out of range, or the fixed effects are not identified.
+        """
+        found = self.solve_many(self.responses, np.zeros(1, dtype=np.intp), [lam[None] for lam in templates])
+        if found.failed[0]:
+            raise FactorizationError(TOO_LARGE if found.failed[0] == 1 else NOT_IDENTIFIED)
+        pwrss, degenerate = floored(float(found.pwrss[0]), float(self.products.fixed[-1, -1]))
+        return SmallSolution(
+            products=self.products,
+            request=self.request,
+            templates=tuple(templates),
+            releasable=self.direct.factor_for(templates),
+            logdet=float(found.logdet[0]),
+            pwrss=pwrss,
+            sigma2=pwrss / self.request.degrees(self.products),
+            beta=found.beta[0],
+            u=tuple(u[0] for u in found.u),
+            fixed_factor=found.fixed_factor[0],
+            degenerate=degenerate,
+            of_kernel=found,
+        )
+
+    def solve_many(
+        self, responses: SmallResponses, which: NDArray[np.intp], templates: Sequence[Float]
+    ) -> SmallSolutions:
+        """Solve several problems of this design.
+
+        Parameters
+        ----------
+        responses : SmallResponses
+        which : (problems,) array
+            Response of each problem.
+        templates : sequence of (problems, K_g, K_g) arrays
+            λ of every factor.
+        """
+        degrees = float(self.request.degrees(self.products))
+        return evaluate(self.design, responses, which, templates, self.request, degrees)
+
+
 def evaluate(
     design: SmallDesign,
     responses: SmallResponses,
     which: NDArray[np.intp],
     templates: Sequence[Float],
-    entries: tuple[Index, Index, Index],
+    request: Request,
     degrees: float,
-    reml: bool,
-    smallest_share: float,
 ) -> SmallSolutions:
-    """Evaluate several problems.
-
-    Parameters
-    ----------
-    which : (problems,) array
-        Response of each problem.
-    templates : sequence of (problems, K_g, K_g) arrays
-        λ of every factor.
-    entries : tuple of three (n_theta,) arrays
-        Factor, row and column of the entry of a covariance matrix that each parameter is.
-    degrees, reml, smallest_share
-        As in `lmmsparse.kernels.small.evaluate`.
-    """
+    """Call the kernel, `lmmsparse.kernels.small.evaluate`, with room for what it writes."""
+    entries = request.entries
     m, (q, K), R, T = len(which), design.A.shape[:2], design.rest.shape[0], len(entries[0])
     width, factors = int(design.sizes.max(initial=1)), len(design.others)
     padded = np.zeros((m, factors, width, width))
@@ -194,32 +281,32 @@ def evaluate(
     leaf_sums, rest_sums = np.zeros((m, K, K)), np.zeros((m, factors, width, width))
     information, failed = np.zeros((m, T, T)), np.zeros(m, dtype=np.int32)
     kernels.evaluate(
-        design.A,
-        design.B,
-        design.rest,
-        design.factor,
-        design.sizes,
-        responses.leaf,
-        responses.rest,
-        responses.square,
-        np.asarray(which, dtype=np.int32),
-        np.ascontiguousarray(templates[design.leaf]),
-        padded,
-        places[entries[0]],
-        entries[1],
-        entries[2],
-        degrees,
-        reml,
-        smallest_share,
-        SMALLEST_PIVOT,
-        SMALLEST_REMAINDER,
-        scalars,
-        effects,
-        fixed,
-        leaf_sums,
-        rest_sums,
-        information,
-        failed,
+        A=design.A,
+        B=design.B,
+        rest=design.rest,
+        factor=design.factor,
+        sizes=design.sizes,
+        b_leaf=responses.leaf,
+        b_rest=responses.rest,
+        yy=responses.square,
+        response=np.asarray(which, dtype=np.int32),
+        lam=np.ascontiguousarray(templates[design.leaf]),
+        templates=padded,
+        owner=places[entries[0]],
+        row=entries[1],
+        column=entries[2],
+        degrees=degrees,
+        reml=request.reml,
+        smallest_share=SMALLEST_RESIDUAL,
+        smallest_pivot=SMALLEST_PIVOT,
+        smallest_remainder=SMALLEST_REMAINDER,
+        scalars=scalars,
+        effects=effects,
+        fixed=fixed,
+        leaf_sums=leaf_sums,
+        rest_sums=rest_sums,
+        information=information,
+        failed=failed,
     )
     sums: list[Float] = [leaf_sums] * len(templates)
     u: list[Float] = [effects[:, : q * K].reshape(m, q, K)] * len(templates)

@@ -15,8 +15,8 @@ from lmmsparse.inference.kenward_roger import KenwardRoger
 from lmmsparse.inference.uncertainty import STEP, Uncertainty
 from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.linear import Objective
+from lmmsparse.objective.points import Point
 from lmmsparse.pls.row_variances import FactorRows, RowVariances, WorkingRows
-from lmmsparse.pls.solution import Solution
 from lmmsparse.prediction.rows import PredictedRows, TermRows
 
 Float = NDArray[np.float64]
@@ -38,7 +38,7 @@ class Variance(NamedTuple):
         return Variance(self.value + other.value, self.slopes + other.slopes)
 
 
-def mean_variance(objective: Objective, solution: Solution, rows: PredictedRows, units: Float | None) -> Variance:
+def mean_variance(objective: Objective, solution: Point, rows: PredictedRows, units: Float | None) -> Variance:
     """Variance of x(β̂ − β) + z(b̂ − b) over σ², z being zero on effects that are not chosen or of new levels.
 
     Its derivatives are central differences, each from two solutions at nearby θ.
@@ -46,7 +46,7 @@ def mean_variance(objective: Objective, solution: Solution, rows: PredictedRows,
     Parameters
     ----------
     objective : Objective
-    solution : Solution
+    solution : Point
         At θ̂.
     rows : PredictedRows
     units : (n_theta,) array or more, optional
@@ -56,12 +56,12 @@ def mean_variance(objective: Objective, solution: Solution, rows: PredictedRows,
     slopes = np.zeros((len(rows.X), len(solution.theta)))
     with single_threaded_blas():
         variances = RowVariances(objective.plan, working_rows(objective, rows))
-        value = variances(solution)
+        value = variances(solution.solution)
         for i, unit in enumerate([] if units is None else units[: len(solution.theta)]):
             step = np.zeros(len(solution.theta))
             step[i] = STEP * unit
             for sign in (1.0, -1.0):
-                slopes[:, i] += sign * variances(working.solve(solution.theta + sign * step)) / (2.0 * step[i])
+                slopes[:, i] += sign * variances(working.solve(solution.theta + sign * step).solution) / (2.0 * step[i])
     return Variance(value, slopes)
 
 
@@ -72,7 +72,7 @@ def fixed_variance(X: Float, known: Uncertainty, sigma: float) -> Variance:
     return Variance(value / sigma**2, np.column_stack(slopes) / sigma**2)
 
 
-def new_effects_variance(objective: Objective, solution: Solution, rows: PredictedRows, others: bool) -> Variance:
+def new_effects_variance(objective: Objective, solution: Point, rows: PredictedRows, others: bool) -> Variance:
     """zᵀΛΛᵀz of random effects that are drawn anew.
 
     Those are the chosen ones of levels that the fit has not seen or, with ``others``, those that are not chosen.

@@ -20,6 +20,8 @@ from lmmsparse.errors import ArgumentError, DataError, LmmWarning
 from lmmsparse.estimation.fit import fit as fit_objective
 from lmmsparse.estimation.many import Refits, refit_responses
 from lmmsparse.numerics.threads import available_threads
+from lmmsparse.pls.direct import Direct
+from lmmsparse.pls.small import Small
 from tests.designs import no_small_models
 
 DAYS = "Reaction ~ Days + (Days|Subject)"
@@ -81,7 +83,7 @@ def assert_refits(m: Any, many: Refits, Y: np.ndarray) -> None:
 def test_many_refits_are_refits(name: str, fit: Callable[..., Any]) -> None:
     formula, data, arguments = MODELS[name]
     m = fit(formula, data, **arguments)
-    assert m.objective.working.small is not None
+    assert isinstance(m.objective.working.engine, Small)
     Y = responses(m, 4)
     many = m.refit_many(Y)
     assert_refits(m, many, Y)
@@ -113,7 +115,7 @@ def test_models_that_are_not_small_are_fitted_one_by_one(
     with no_small_models(), warnings.catch_warnings():
         warnings.simplefilter("ignore", LmmWarning)
         m = lmer(formula, dataset(data), **arguments)
-        assert m.objective.working.small is None
+        assert isinstance(m.objective.working.engine, Direct)
         many = m.refit_many(Y)
         assert_refits(m, many, Y)
     assert_allclose(many.criterion, small.refit_many(Y).criterion, rtol=0, atol=1e-7)
@@ -125,7 +127,7 @@ def test_a_larger_crossed_design() -> None:
     g, h = rng.integers(150, size=1500), rng.integers(120, size=1500)
     y = 0.8 * rng.normal(size=150)[g] + 0.6 * rng.normal(size=120)[h] + rng.normal(size=1500)
     m = lmer("y ~ 1 + (1|g) + (1|h)", pd.DataFrame({"y": y, "g": g, "h": h}))
-    assert m.objective.working.small is None and m.optinfo.plan.core.kind == "dense"
+    assert isinstance(m.objective.working.engine, Direct) and m.optinfo.plan.core.kind == "dense"
     Y = m.simulate(2, seed=2)
     many = m.refit_many(Y)
     assert_refits(m, many, Y)

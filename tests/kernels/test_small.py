@@ -13,20 +13,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from lmmsparse.errors import FactorizationError
 from lmmsparse.frame.grouping import Levels
 from lmmsparse.kernels import small as kernels
+from lmmsparse.objective.points import Derivatives, Point
 from lmmsparse.objective.profiled import WorkingObjective
-from lmmsparse.pls.small import SMALL_FLOPS, small_responses
-from lmmsparse.pls.solution import Derivatives, Solution
-from tests.designs import Case, Float, cases_with_theta, generated, make_case
+from lmmsparse.pls.direct import Direct
+from lmmsparse.pls.small import SMALL_FLOPS, LoadedSmall, SmallSolutions, small_responses
+from tests.designs import Case, Float, by_blocks, cases_with_theta, generated, make_case
 
 
-def by_blocks(working: WorkingObjective) -> WorkingObjective:
-    """The same objective without the small model."""
-    other = working.with_products(working.products, working.reml)
-    other.__dict__["small"] = None
-    return other
-
-
-def assert_same(one: tuple[Solution, Derivatives], other: tuple[Solution, Derivatives]) -> None:
+def assert_same(one: tuple[Point, Derivatives], other: tuple[Point, Derivatives]) -> None:
     (a, da), (b, db) = one, other
     assert a.value == pytest.approx(b.value, rel=1e-11, abs=1e-9)
     assert a.pwrss == pytest.approx(b.pwrss, rel=1e-9)
@@ -47,12 +41,11 @@ def test_evaluation(drawn: tuple[Case, Float]) -> None:
     case, theta = drawn
     for reml in (True, False):
         working = case.objective(reml=reml).working
-        assert working.small is not None
-        blocks, results = by_blocks(working), []
-        for one in (working, blocks):
-            solution = one.solve(theta)
-            assert (solution.small is None) == (one is blocks)
-            results.append((solution, one.differentiate(solution)))
+        loaded(working)
+        results = []
+        for one in (working, by_blocks(working)):
+            point = one.solve(theta)
+            results.append((point, one.differentiate(point)))
         assert_same(*results)
 
 
@@ -65,6 +58,17 @@ def test_values_at_empty_variances(drawn: tuple[Case, Float]) -> None:
     assert a.value == pytest.approx(b.value, rel=1e-11, abs=1e-9)
     for u, v in zip(a.u, b.u, strict=True):
         assert_allclose(u, v, rtol=1e-7, atol=1e-8)
+
+
+def loaded(working: WorkingObjective) -> LoadedSmall:
+    assert isinstance(working.loaded, LoadedSmall)
+    return working.loaded
+
+
+def solve_many(working: WorkingObjective, which: list[int], templates: list[Float]) -> SmallSolutions:
+    """Problems of the objective's own response."""
+    one = loaded(working)
+    return one.solve_many(one.responses, np.array(which, dtype=np.intp), templates)
 
 
 def stacked(working: WorkingObjective, thetas: list[Float]) -> list[Float]:
@@ -88,17 +92,16 @@ def test_problems_of_several_responses_at_once(layout: str, p: int) -> None:
     objective = case.objective()
     of_each = [objective.with_response(y).working for y in responses.T]
     working = of_each[0]
-    assert working.small is not None
     Zty = [np.concatenate([w.products.rhs[g][:, :, p:] for w in of_each], axis=2) for g in range(len(working.members))]
     fixed = np.stack([w.products.fixed[p] for w in of_each], axis=1)
-    together = small_responses(working.small, Zty, fixed[:p], fixed[p])
+    together = small_responses(loaded(working).design, Zty, fixed[:p], fixed[p])
     which = np.array([2, 0, 0, 1, 2])
     thetas = [rng.uniform(0.2, 1.0, size=case.n_theta) for _ in which]
-    found = working.small_solutions(together, which, stacked(working, thetas))
+    found = loaded(working).solve_many(together, which, stacked(working, thetas))
     assert_array_equal(found.failed, 0)
     for i, (y, theta) in enumerate(zip(which, thetas, strict=True)):
         alone = of_each[y]
-        single = alone.small_solutions(alone.responses, np.zeros(1, dtype=np.intp), stacked(alone, [theta]))
+        single = solve_many(alone, [0], stacked(alone, [theta]))
         for a, b in zip(fields(found, i), fields(single, 0), strict=True):
             assert_array_equal(a, b)
         expected = by_blocks(alone).solve(theta)
@@ -109,7 +112,7 @@ def test_problems_of_several_responses_at_once(layout: str, p: int) -> None:
 def test_no_problems_at_all() -> None:
     working = make_case("crossed", [[(2, True)], [(1, True)]]).objective().working
     none = [np.zeros((0, K, K)) for _, K in working.plan.shapes]
-    found = working.small_solutions(working.responses, np.zeros(0, dtype=np.intp), none)
+    found = solve_many(working, [], none)
     assert found.beta.shape == (0, 2) and found.information.shape == (0, 4, 4)
 
 
@@ -119,9 +122,7 @@ def test_a_failed_problem_does_not_touch_the_others() -> None:
     working = case.objective().working
     good = np.array([0.5, 0.7])
     for bad in ([1e9, 1e9], [1e200, 0.5], [np.nan, 0.5], [0.5, np.nan]):
-        found = working.small_solutions(
-            working.responses, np.zeros(3, dtype=np.intp), stacked(working, [good, np.array(bad), good])
-        )
+        found = solve_many(working, [0, 0, 0], stacked(working, [good, np.array(bad), good]))
         assert found.failed.tolist() == [0, 1, 0]
         for a, b in zip(fields(found, 0), fields(found, 2), strict=True):
             assert_array_equal(a, b)
@@ -135,9 +136,9 @@ def test_fixed_effects_that_are_not_identified() -> None:
     products = working.products
     rhs = [b[:, :, [0, 0, 2]] for b in products.rhs]
     fixed = products.fixed[np.ix_([0, 0, 2], [0, 0, 2])]
-    twice = working.with_products(replace(products, rhs=tuple(rhs), fixed=fixed), True)
-    twice.__dict__.pop("small")  # that of the design before
-    assert twice.small is not None
+    twice = WorkingObjective.of(
+        working.engine, replace(products, rhs=tuple(rhs), fixed=fixed), working.structures, working.members, True
+    )
     with pytest.raises(FactorizationError, match="not identified"):
         by_blocks(twice).solve(np.array([0.5, 0.5]))
     with pytest.raises(FactorizationError, match="not identified"):
@@ -190,8 +191,7 @@ def test_the_smallest_design() -> None:
 def test_the_arrays_of_a_design_may_be_read_only() -> None:
     working = make_case("crossed", [[(2, True)], [(1, True)]]).objective().working
     expected = working.solve(np.array([0.5, 0.1, 0.6, 0.7])).value
-    design = working.small
-    assert design is not None
+    design = loaded(working).design
     for array in (design.A, design.B, design.rest, design.factor, design.sizes):
         array.flags.writeable = False
     assert working.solve(np.array([0.5, 0.1, 0.6, 0.7])).value == expected
@@ -200,7 +200,7 @@ def test_the_arrays_of_a_design_may_be_read_only() -> None:
 def test_large_models_are_not_small() -> None:
     """q K (R + 1)² + R³ multiplications decide."""
     few = make_case("crossed", [[(1, True)], [(1, True)]]).objective().working
-    assert few.small is not None
+    loaded(few)
     rng = np.random.default_rng(0)
     labels = rng.integers(120, size=(2, 2000))
     case = make_case("crossed", [[(1, True)], [(1, True)]], n=2000)
@@ -209,4 +209,4 @@ def test_large_models_are_not_small() -> None:
         for t, g in zip(case.terms, labels, strict=True)
     ]
     working = Case(case.y, case.X, tuple(wide)).objective().working
-    assert 120 * 122.0**2 + 121.0**3 > SMALL_FLOPS and working.small is None
+    assert 120 * 122.0**2 + 121.0**3 > SMALL_FLOPS and isinstance(working.engine, Direct)

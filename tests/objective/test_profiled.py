@@ -12,6 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse.errors import FactorizationError, LmmError
 from lmmsparse.objective.profiled import WorkingObjective
+from lmmsparse.pls.direct import Direct
+from lmmsparse.pls.small import Small
 from tests.designs import (
     Case,
     Float,
@@ -48,10 +50,10 @@ def by_term(working: WorkingObjective, values: tuple[Float, ...]) -> Float:
 @generated
 @given(cases_with_theta(), st.booleans())
 def test_solution(drawn: tuple[Case, Float], small: bool) -> None:
-    working, oracle = working_oracle(*drawn)
     with nullcontext() if small else no_small_models():
-        solution = working.solve(drawn[1])
-    assert (solution.small is not None) == small
+        working, oracle = working_oracle(*drawn)
+    solution = working.solve(drawn[1])
+    assert isinstance(working.engine, Small if small else Direct)
     assert solution.value == pytest.approx(oracle.value, rel=1e-11)
     assert solution.pwrss == pytest.approx(oracle.r2, rel=1e-9)
     assert solution.sigma2 == pytest.approx(oracle.sigma2, rel=1e-9)

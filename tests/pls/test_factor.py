@@ -16,6 +16,7 @@ from lmmsparse.objective.linear import Objective
 from lmmsparse.pls.core.dense import DenseCore
 from lmmsparse.pls.core.sparse import SparseCore
 from lmmsparse.pls.factor import Factor, multiply
+from lmmsparse.pls.values import lay_out
 from tests.designs import Case, Float, cases_with_theta, generated, make_case, needs_cholmod, sparse_cores
 from tests.kernels.dense_twins import owners
 
@@ -60,8 +61,8 @@ def check(case: Case, theta: Float, kind: type) -> None:
     working, plan = objective.working, objective.plan
     assert plan.core.matrix is None or isinstance(plan.core.matrix, kind)
     dense = Dense(objective, theta)
-    before = [d.copy() for d in working.values.diagonal]
-    factor = Factor(plan, working.values, working.templates(theta))
+    before = [d.copy() for d in lay_out(working.plan, working.products).diagonal]
+    factor = Factor(plan, lay_out(working.plan, working.products), working.templates(theta))
 
     assert factor.logdet == pytest.approx(np.linalg.slogdet(dense.M)[1], rel=1e-11, abs=1e-11)
     rng = np.random.default_rng(0)
@@ -69,7 +70,12 @@ def check(case: Case, theta: Float, kind: type) -> None:
     half_a, half_b = factor.forward(dense.split(a)), factor.forward(dense.split(b))
     assert_allclose(joined(half_a).T @ joined(half_b), a.T @ dense.C @ b, rtol=1e-9, atol=1e-10)
     assert_allclose(joined(factor.backward(half_b)), dense.C @ b, rtol=1e-9, atol=1e-10)
-    assert_allclose(joined(multiply(plan, working.values, dense.split(a))), dense.A @ a, rtol=1e-10, atol=1e-8)
+    assert_allclose(
+        joined(multiply(plan, lay_out(working.plan, working.products), dense.split(a))),
+        dense.A @ a,
+        rtol=1e-10,
+        atol=1e-8,
+    )
 
     inverse = factor.selected_inverse(couplings=True)
     for g, blocks in enumerate(inverse.diagonal):
@@ -93,7 +99,7 @@ def check(case: Case, theta: Float, kind: type) -> None:
                 assert_allclose(found, dense.C[rows, dense.block(part.block, leaf)], rtol=1e-8, atol=1e-11)
     for found, expected in zip(factor.selected_inverse().diagonal, inverse.diagonal, strict=True):
         assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
-    for now, then in zip(working.values.diagonal, before, strict=True):
+    for now, then in zip(lay_out(working.plan, working.products).diagonal, before, strict=True):
         assert_array_equal(now, then)
 
 
@@ -166,7 +172,9 @@ def test_a_large_theta_is_right_or_refused(layout: str, theta: float) -> None:
     working = objective.working
     counts = np.round(Dense(objective, np.ones(len(working.structures))).A)
     try:
-        found = Factor(working.plan, working.values, [np.full((1, 1), theta)] * len(working.structures)).logdet
+        found = Factor(
+            working.plan, lay_out(working.plan, working.products), [np.full((1, 1), theta)] * len(working.structures)
+        ).logdet
     except FactorizationError:
         assert layout != "one" and theta > 1e4
         return
@@ -177,7 +185,7 @@ def test_vectors_are_left_alone_and_may_be_of_any_order() -> None:
     """Fortran order, strides, read-only: the solves take what they are given and write to nothing of it."""
     objective = make_case("nested and crossed", [[(2, True)], [(1, True)], [(2, True)]]).objective()
     working, theta = objective.working, np.array([0.5, 0.1, 0.6, 0.7, 0.3, -0.2, 0.4])
-    factor = Factor(working.plan, working.values, working.templates(theta))
+    factor = Factor(working.plan, lay_out(working.plan, working.products), working.templates(theta))
     rng = np.random.default_rng(0)
     plain = [rng.normal(size=(q, K, 3)) for q, K in working.plan.shapes]
 
@@ -188,7 +196,11 @@ def test_vectors_are_left_alone_and_may_be_of_any_order() -> None:
             part.flags.writeable = False
         return wide
 
-    for function in (factor.forward, factor.backward, lambda c: multiply(working.plan, working.values, c)):
+    for function in (
+        factor.forward,
+        factor.backward,
+        lambda c: multiply(working.plan, lay_out(working.plan, working.products), c),
+    ):
         given_, expected = odd(), function([part.copy() for part in plain])
         for found, wanted, before, now in zip(function(given_), expected, plain, given_, strict=True):
             assert_allclose(found, wanted, rtol=1e-13, atol=1e-13)
@@ -198,6 +210,6 @@ def test_vectors_are_left_alone_and_may_be_of_any_order() -> None:
 def test_templates_of_any_order() -> None:
     working = make_case("crossed", [[(2, True)], [(3, True)]]).objective().working
     templates = working.templates(np.linspace(0.1, 1.0, 9))
-    expected = Factor(working.plan, working.values, templates).logdet
+    expected = Factor(working.plan, lay_out(working.plan, working.products), templates).logdet
     turned = [np.asfortranarray(lam) for lam in templates]
-    assert Factor(working.plan, working.values, turned).logdet == expected
+    assert Factor(working.plan, lay_out(working.plan, working.products), turned).logdet == expected

@@ -16,6 +16,7 @@ from lmmsparse.objective.linear import Objective
 from lmmsparse.objective.profiled import WorkingObjective
 from lmmsparse.pls import releasable as held
 from lmmsparse.pls.core.dense import DenseCore, DenseFactor
+from lmmsparse.pls.direct import Direct
 from tests.designs import Case, make_case, make_term, no_small_models
 
 
@@ -23,7 +24,7 @@ from tests.designs import Case, make_case, make_term, no_small_models
 def objective() -> Objective:
     with no_small_models():
         found = make_case("crossed", [[(2, True)], [(1, True)]]).objective()
-        assert found.working.small is None
+        assert isinstance(found.working.engine, Direct)
     return found
 
 
@@ -39,39 +40,40 @@ def large_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_factor_of_the_point_before_is_given_up(objective: Objective) -> None:
     working = objective.working
     first = working.solve(THETA)
-    made, right, slopes = first.factor, first.right, working.differentiate(first)
+    made, right, slopes = first.solution.factor, first.solution.right, working.differentiate(first)
     second = working.solve(2 * THETA)
-    assert first.held._factor is None and second.held._factor is not None
-    assert first.factor is not made
-    assert first.factor.logdet == made.logdet
-    for again, before in zip(first.right, right, strict=True):
+    assert first.solution.releasable._factor is None and second.solution.releasable._factor is not None
+    assert first.solution.factor is not made
+    assert first.solution.factor.logdet == made.logdet
+    for again, before in zip(first.solution.right, right, strict=True):
         assert_array_equal(again, before)
     assert_array_equal(working.differentiate(first).gradient, slopes.gradient)
-    assert second.factor.logdet > first.factor.logdet
+    assert second.solution.factor.logdet > first.solution.factor.logdet
 
 
 def test_small_cores_are_kept(objective: Objective) -> None:
     first = objective.working.solve(THETA)
-    made = first.factor
+    made = first.solution.factor
     objective.working.solve(2 * THETA)
-    assert first.factor is made
+    assert first.solution.factor is made
 
 
 @pytest.mark.usefixtures("large_cores")
 def test_a_pickled_solution_has_the_same_numbers(objective: Objective) -> None:
-    solution = objective.working.solve(THETA)
+    point = objective.working.solve(THETA)
+    solution = point.solution
     copy = pickle.loads(pickle.dumps(solution))
-    assert copy.held._factor is None
+    assert copy.releasable._factor is None
     assert copy.factor.logdet == solution.factor.logdet
     assert_array_equal(copy.right[0], solution.right[0])
     working = pickle.loads(pickle.dumps(objective.working))
     assert isinstance(working, WorkingObjective)
-    assert working.solve(THETA).value == solution.value
+    assert working.solve(THETA).value == point.value
 
 
 def test_a_factor_asked_for_by_several_threads_is_made_once(objective: Objective) -> None:
     working = objective.working
-    solution = working.solve(THETA)
+    solution = working.solve(THETA).solution
     fresh = pickle.loads(pickle.dumps(solution))
     with ThreadPoolExecutor(8) as pool:
         factors = list(pool.map(lambda _: fresh.factor, range(8)))

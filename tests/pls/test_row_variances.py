@@ -62,7 +62,7 @@ def test_conditional_covariances(drawn: tuple[Case, Float]) -> None:
     case, theta = drawn
     objective, oracle = case.objective(), case.oracle(theta)
     solution = objective.working.solve(objective.to_working(theta))
-    blocks = conditional_covariances(solution)
+    blocks = conditional_covariances(solution.solution)
     effects = oracle.Lambda @ oracle.conditional_covariance @ oracle.Lambda.T
     start = 0
     for t, term in enumerate(case.terms):
@@ -92,7 +92,7 @@ def assert_pairs(case: Case) -> None:
     objective = case.objective()
     rng = np.random.default_rng(0)
     theta = rng.uniform(0.2, 1.0, size=case.n_theta)
-    solution = objective.working.solve(theta)
+    solution = objective.working.solve(theta).solution
     inverse = solution.factor.selected_inverse(couplings=True)
     design = objective.design
     terms = tuple(
@@ -155,7 +155,7 @@ def assert_row_variances(case: Case, theta: Float) -> None:
         scaled = columns @ working.templates(theta)[g]
         z.append((indicator[:, :, None] * scaled[:, None, :]).reshape(m, -1))
     rows = np.hstack([X, *z])
-    solution, covariance = working.solve(theta), equations(objective, theta)
+    solution, covariance = working.solve(theta).solution, equations(objective, theta)
     found = RowVariances(working.plan, WorkingRows(X, tuple(factors), fitted=False))(solution)
     assert_allclose(found, np.einsum("ma,ab,mb->m", rows, covariance, rows), rtol=1e-7, atol=1e-12)
     start = X.shape[1]

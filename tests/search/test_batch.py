@@ -15,7 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse.covariance.charts import Chart, chart_around, slopes
 from lmmsparse.covariance.structure import CovarianceStructure, Diagonal, Unstructured
-from lmmsparse.pls.solution import Derivatives
+from lmmsparse.objective.points import Derivatives
 from lmmsparse.search.batch import (
     Ends,
     Frame,

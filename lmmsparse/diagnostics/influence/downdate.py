@@ -25,7 +25,7 @@ from lmmsparse.diagnostics.influence.deletions import Deletions, Touched
 from lmmsparse.diagnostics.influence.inverses import Blocks
 from lmmsparse.kernels.sums import level_products
 from lmmsparse.numerics.dense import ranges
-from lmmsparse.pls.solution import Solution
+from lmmsparse.objective.points import Point
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -68,7 +68,7 @@ class Equations:
         return self.first[factor] + level * sizes, sizes
 
 
-def normal_equations(design: WorkingDesign, y: Float, weights: Float | None, solution: Solution) -> Equations:
+def normal_equations(design: WorkingDesign, y: Float, weights: Float | None, point: Point) -> Equations:
     """The equations of all rows.
 
     Parameters
@@ -76,23 +76,22 @@ def normal_equations(design: WorkingDesign, y: Float, weights: Float | None, sol
     y : (n,) array
         Working response.
     weights : (n,) array or None
-    solution : Solution
+    point : Point
         Its r² may have been summed over the rows.
     """
-    p = len(solution.beta)
-    fixed = [r[:, :, :p] for r in solution.right]
-    U = solution.factor.backward(fixed) if p else fixed
+    p = len(point.beta)
+    U = point.solution.fixed_modes() if p else [np.zeros((*u.shape, 0)) for u in point.u]
     B = np.zeros((p + 1, p + 1))
-    B[:p, :p] = solution.fixed_factor @ solution.fixed_factor.T
-    B[p, p] = solution.pwrss
+    B[:p, :p] = point.fixed_factor @ point.fixed_factor.T
+    B[p, p] = point.pwrss
     return Equations(
         design=design,
         weights=weights,
-        residual=y - design.X @ solution.beta,
-        templates=solution.templates,
-        U=tuple(np.concatenate([part, u[:, :, None]], axis=2) for part, u in zip(U, solution.u, strict=True)),
+        residual=y - design.X @ point.beta,
+        templates=point.templates,
+        U=tuple(np.concatenate([part, u[:, :, None]], axis=2) for part, u in zip(U, point.u, strict=True)),
         B=B,
-        first=np.concatenate([[0], np.cumsum([u.size for u in solution.u])]).astype(np.intp),
+        first=np.concatenate([[0], np.cumsum([u.size for u in point.u])]).astype(np.intp),
     )
 
 

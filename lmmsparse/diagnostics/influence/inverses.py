@@ -98,7 +98,7 @@ class Columns:
             unit = np.zeros((int(starts[-1]), last - first))
             unit[effects[chosen], place[chosen] - first] = 1.0
             parts = [unit[starts[g] : starts[g + 1]].reshape(*shape, -1) for g, shape in enumerate(self.plan.shapes)]
-            solved = solution.factor.backward(solution.factor.forward(parts))
+            solved = solution.apply_inverse(parts)
             C[:, first:last] = np.concatenate([part.reshape(-1, last - first) for part in solved])[effects]
         position = np.full(int(starts[-1]), -1, dtype=np.intp)
         position[effects] = np.arange(len(effects))

@@ -20,7 +20,7 @@ from lmmsparse.diagnostics.influence.rebuild import lost_directions, remaining_e
 from lmmsparse.estimation.estimates import Estimates
 from lmmsparse.numerics.dense import ranges
 from lmmsparse.objective.linear import Objective
-from lmmsparse.objective.profiled import SMALLEST_RESIDUAL
+from lmmsparse.pls.direct import SMALLEST_RESIDUAL
 from lmmsparse.pls.factor import SelectedInverse
 from lmmsparse.pls.plan import Plan
 
@@ -132,7 +132,7 @@ class _Routes:
     @cached_property
     def inverse(self) -> SelectedInverse:
         """Blocks of M⁻¹ between levels that occur together."""
-        return self.estimates.solution.factor.selected_inverse(couplings=True)
+        return self.estimates.solution.solution.inverse(couplings=True)
 
     @cached_property
     def columns(self) -> Columns:
@@ -164,7 +164,7 @@ class _Routes:
             if columns * self._solve_flops() > len(which) * self._anew_flops():
                 self.rebuilt += which.tolist()
             else:
-                yield which, self.columns.blocks(self.estimates.solution, wanted)
+                yield which, self.columns.blocks(self.estimates.solution.solution, wanted)
 
     def chunks(self, which: Index) -> Iterator[Index]:
         """Cut sets into parts of bounded memory, each with one set at least."""

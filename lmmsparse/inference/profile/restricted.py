@@ -23,8 +23,8 @@ from lmmsparse.design.terms import RandomTerm
 from lmmsparse.estimation.estimates import Estimates
 from lmmsparse.inference.parameters import variance_parameters
 from lmmsparse.objective.linear import Objective
+from lmmsparse.objective.points import Point as ObjectivePoint
 from lmmsparse.objective.profiled import WorkingObjective
-from lmmsparse.pls.solution import Solution
 
 Float = NDArray[np.float64]
 
@@ -254,8 +254,8 @@ class RestrictedDeviance:
 
     def _evaluate(
         self, working: WorkingObjective, z: Float, log_sigma: float | None
-    ) -> tuple[Solution, float, float, list[Float], Float]:
-        """Solution, deviance, σ² in working units, templates in the user's, and the derivatives with respect to z."""
+    ) -> tuple[ObjectivePoint, float, float, list[Float], Float]:
+        """Point, deviance, σ² in working units, templates in the user's, and the derivatives with respect to z."""
         theta, factors, templates = np.empty(len(z)), [], []
         for structure, part, L, order in zip(working.structures, working.slices, self.maps, self.orders, strict=True):
             A = structure.template(z[part])
@@ -310,7 +310,7 @@ class _HeldEffect:
         """The criterion without the column."""
         products = replace(working.products, rhs=tuple(b[:, :, 1:] for b in self.rhs), fixed=self.fixed[1:, 1:])
         members = working.members
-        return WorkingObjective(products, working.plan, working.values, working.structures, members, reml=False)
+        return WorkingObjective.of(working.engine, products, working.structures, members, reml=False)
 
     def coordinate(self, c: float) -> float:
         """β̃₁ where the held effect is c."""
@@ -331,7 +331,7 @@ class _HeldEffect:
             self.c, self.current = c, self.base.with_products(products, reml=False)
         return self.current
 
-    def slope(self, point: Solution, c: float) -> float:
+    def slope(self, point: ObjectivePoint, c: float) -> float:
         """∂D/∂c = −2 x̃₁ᵀWe ∂β̃₁/∂c / σ̂²."""
         product = self.fixed[0, -1] - self.fixed[0, 0] * self.coordinate(c) - self.fixed[0, 1:-1] @ point.beta
         for part, u, lam in zip(self.rhs, point.u, point.templates, strict=True):

@@ -1,0 +1,72 @@
+"""What solves the penalized least-squares problem: one protocol, and which engine a model gets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmmsparse.crossproducts.blocks import CrossProducts, Pattern
+from lmmsparse.pls.direct import Direct
+from lmmsparse.pls.plan import Plan, plan_of
+from lmmsparse.pls.small import Small, is_small
+from lmmsparse.pls.solution import Request, Solution
+
+Float = NDArray[np.float64]
+
+
+class Engine(Protocol):
+    """Symbolic work, made once from a pattern."""
+
+    @property
+    def plan(self) -> Plan:
+        """Order of elimination with its predicted cost."""
+
+    def load(self, products: CrossProducts, request: Request) -> Loaded:
+        """Numbers on the engine's pattern, ready to be solved for any λ."""
+
+
+class Loaded(Protocol):
+    """An engine with the numbers of one set of cross-products."""
+
+    @property
+    def engine(self) -> Engine:
+        """The engine."""
+
+    @property
+    def products(self) -> CrossProducts:
+        """What it was loaded with."""
+
+    @property
+    def request(self) -> Request:
+        """What is asked of its solutions."""
+
+    def solve(self, templates: Sequence[Float]) -> Solution:
+        """Penalized least squares for λ of every grouping factor; `FactorizationError` where λ is out of range."""
+
+    def with_right(self, products: CrossProducts, request: Request) -> Loaded:
+        """The same ZᵀW[Z X] with another response or request: nothing of ZᵀWZ is written down again."""
+
+
+def choose_engine(pattern: Pattern, p: int, groups: tuple[str, ...], memory_limit: float) -> Engine:
+    """The engine that evaluates a model fastest.
+
+    Parameters
+    ----------
+    pattern : Pattern
+    p : int
+        Fixed-effect columns.
+    groups : tuple of str
+        Names of the grouping factors, for messages.
+    memory_limit : float
+        Bytes that one evaluation may take.
+
+    Raises
+    ------
+    MemoryLimitError
+        It would take more; the message states the bytes.
+    """
+    plan = plan_of(pattern, p, groups, memory_limit)
+    return Small(plan) if is_small(plan, p) else Direct(plan)
