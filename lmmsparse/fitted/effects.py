@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.estimation.estimates import Estimates
-from lmmsparse.fitted.varcorr import TermCovariance
 from lmmsparse.frame.output import to_library
 from lmmsparse.objective.linear import Objective
 from lmmsparse.pls.row_variances import conditional_covariances, prediction_covariances
@@ -25,24 +24,6 @@ def terms_by_group(terms: Sequence[RandomTerm]) -> dict[str, list[int]]:
     for t, term in enumerate(terms):
         members.setdefault(term.group, []).append(t)
     return members
-
-
-def term_covariances(terms: Sequence[RandomTerm], estimates: Estimates) -> tuple[TermCovariance, ...]:
-    """Covariance matrix σ²λλᵀ of every term."""
-    return tuple(
-        TermCovariance(term.group, term.names, estimates.sigma**2 * lam @ lam.T, term.structure.rotates)
-        for term, lam in zip(terms, estimates.templates, strict=True)
-    )
-
-
-def smallest_spread(terms: Sequence[RandomTerm], objective: Objective, estimates: Estimates) -> float:
-    """Smallest singular value of a working template: a standard deviation over σ̂ that no unit of the data changes."""
-    smallest = np.inf
-    for t, term in enumerate(terms):
-        g, where = objective.working.columns[t]
-        lam = estimates.solution.templates[g][where, where]
-        smallest = min(smallest, term.structure.smallest_spread(lam))
-    return smallest
 
 
 def mode_frames(terms: Sequence[RandomTerm], modes: Sequence[Float], library: str) -> dict[str, Any]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lmmsparse.design.terms import RandomTerm
+from lmmsparse.estimation.estimates import Estimates
+from lmmsparse.objective.linear import Objective
 from lmmsparse.rprint.tables import varcorr_lines
 
 Float = NDArray[np.float64]
@@ -98,3 +102,21 @@ class VarCorr:
         return "\n".join(varcorr_lines(self.to_frame(), columns=("Std.Dev.",)))
 
     __repr__ = __str__
+
+
+def term_covariances(terms: Sequence[RandomTerm], estimates: Estimates) -> tuple[TermCovariance, ...]:
+    """Covariance matrix σ²λλᵀ of every term."""
+    return tuple(
+        TermCovariance(term.group, term.names, estimates.sigma**2 * lam @ lam.T, term.structure.rotates)
+        for term, lam in zip(terms, estimates.templates, strict=True)
+    )
+
+
+def smallest_spread(terms: Sequence[RandomTerm], objective: Objective, estimates: Estimates) -> float:
+    """Smallest singular value of a working template: a standard deviation over σ̂ that no unit of the data changes."""
+    smallest = np.inf
+    for t, term in enumerate(terms):
+        g, where = objective.working.columns[t]
+        lam = estimates.solution.templates[g][where, where]
+        smallest = min(smallest, term.structure.smallest_spread(lam))
+    return smallest

@@ -9,8 +9,9 @@ import pandas as pd
 
 from lmmsparse.arguments import checked_flag
 from lmmsparse.diagnostics.singularity import Singularity, diagnosis
-from lmmsparse.fitted.effects import mode_covariances, mode_frames, term_covariances, terms_by_group
+from lmmsparse.fitted.effects import mode_covariances, mode_frames, terms_by_group
 from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.fitted.varcorr import term_covariances
 from lmmsparse.frame.output import to_library
 from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.variance.marginal import MarginalCovariance, marginal_covariance, rows_of_level

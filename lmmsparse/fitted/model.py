@@ -1,0 +1,264 @@
+"""The fitted model: what was fitted, what came of it, and the same model once more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from lmmsparse.design.terms import RandomTerm
+from lmmsparse.errors import ArgumentError
+from lmmsparse.estimation.control import Control
+from lmmsparse.estimation.estimates import Estimates
+from lmmsparse.estimation.fit import OptInfo, controlled_fit, start_near
+from lmmsparse.estimation.messages import warn_of
+from lmmsparse.fitted.call import Call
+from lmmsparse.fitted.varcorr import VarCorr, smallest_spread, term_covariances
+from lmmsparse.frame import ModelFrame
+from lmmsparse.frame.response import check_response
+from lmmsparse.objective.linear import Objective
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False)
+class FittedModel:
+    """A fitted model: immutable, and the first argument of all that is asked of a fit.
+
+    What a kind of model can do beyond the facts here is listed in its class in `lmmsparse.models`.
+
+    Attributes
+    ----------
+    frame : ModelFrame
+        Rows kept, matrices and grouping factors.
+    terms : tuple of RandomTerm
+        Random-effect terms in the order of θ.
+    objective : Objective
+        The criterion as a function of θ: ``m.objective(theta)``, ``m.objective.gradient(theta)``.
+    estimates : Estimates
+    optinfo : OptInfo
+        Record of the search.
+    control : Control
+    call : Call
+        What it was called with.
+    """
+
+    frame: ModelFrame
+    terms: tuple[RandomTerm, ...]
+    objective: Objective
+    estimates: Estimates
+    optinfo: OptInfo
+    control: Control
+    call: Call
+
+    @property
+    def fixef(self) -> pd.Series:
+        """Fixed-effect estimates β̂ by name."""
+        return pd.Series(self.estimates.beta.copy(), index=list(self.frame.fixed_names), name="estimate")
+
+    @property
+    def params(self) -> pd.Series:
+        """Alias of `fixef`."""
+        return self.fixef
+
+    @property
+    def bse(self) -> pd.Series:
+        """Standard errors of β̂."""
+        values = np.sqrt(np.diag(self.estimates.fixed_covariance))
+        return pd.Series(values, index=list(self.frame.fixed_names), name="std_error")
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """β̂ over its standard error."""
+        return (self.fixef / self.bse).rename("statistic")
+
+    @property
+    def theta(self) -> Float:
+        """Parameters θ̂ of the relative covariance factors, (n_theta,)."""
+        return self.estimates.theta.copy()
+
+    @property
+    def theta_names(self) -> tuple[str, ...]:
+        """Names of θ as lme4 writes them."""
+        return self.objective.theta_names
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation."""
+        return self.estimates.sigma
+
+    @cached_property
+    def varcorr(self) -> VarCorr:
+        """Standard deviations and correlations of the random effects."""
+        return VarCorr(term_covariances(self.terms, self.estimates), self.sigma)
+
+    @property
+    def is_reml(self) -> bool:
+        """True when the REML criterion was minimised."""
+        return self.objective.reml
+
+    @property
+    def criterion(self) -> float:
+        """What was minimised: the REML criterion or −2 log-likelihood."""
+        return self.estimates.criterion
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood, or restricted log-likelihood of a REML fit."""
+        return -0.5 * self.criterion
+
+    @cached_property
+    def deviance(self) -> float:
+        """−2 log-likelihood (not restricted) at θ̂, β and σ profiled out; equals `criterion` for ML fits."""
+        if not self.is_reml:
+            return self.criterion
+        return self.objective.with_reml(False)(self.theta)
+
+    @property
+    def df(self) -> int:
+        """Number of parameters: p fixed effects, θ and σ."""
+        return len(self.frame.fixed_names) + len(self.theta_names) + 1
+
+    @property
+    def df_resid(self) -> int:
+        """Observations minus `df`."""
+        return self.nobs - self.df
+
+    @property
+    def aic(self) -> float:
+        """−2 `loglik` + 2 `df`."""
+        return self.criterion + 2.0 * self.df
+
+    @property
+    def bic(self) -> float:
+        """−2 `loglik` + log(n) `df`."""
+        return self.criterion + float(np.log(self.nobs)) * self.df
+
+    @property
+    def nobs(self) -> int:
+        """Number of observations n."""
+        return len(self.frame.y)
+
+    @property
+    def ngroups(self) -> dict[str, int]:
+        """Number of levels of every grouping factor."""
+        return {term.group: term.n_levels for term in self.terms}
+
+    @property
+    def converged(self) -> bool:
+        """The search ended with its certificate; see `optinfo`."""
+        return self.optinfo.converged
+
+    def is_singular(self, tol: float = 1e-4) -> bool:
+        """True when the covariance matrix of a term is singular, or nearly so.
+
+        Parameters
+        ----------
+        tol : float
+            Smallest relative standard deviation (in units of the residual one, for columns of unit mean square).
+
+        Examples
+        --------
+        >>> from lmmsparse import lmer, load_dataset
+        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+        >>> m.is_singular()
+        False
+        """
+        return smallest_spread(self.terms, self.objective, self.estimates) < tol
+
+    @property
+    def model_matrix(self) -> pd.DataFrame:
+        """X with its column names, one row a kept observation."""
+        return pd.DataFrame(self.frame.X.copy(), index=self.frame.index, columns=list(self.frame.fixed_names))
+
+    def __repr__(self) -> str:
+        kind = "REML criterion" if self.is_reml else "-2 log-likelihood"
+        fit = f"{self.nobs} rows, {kind} {self.criterion:.4f}, {self.optinfo.message}"
+        return f"<{type(self).__name__} {self.frame.formula.text!r}: {fit}>"
+
+    def refit(self, y: ArrayLike) -> Self:
+        """The same model for another response; only its cross-products are new, and the search begins at θ̂.
+
+        Parameters
+        ----------
+        y : (n,) array
+            Finite; one value for every row of the fit.
+
+        Raises
+        ------
+        ArgumentError
+            The response has another length, or values that are not finite numbers.
+        DataError
+            It is constant.
+
+        Examples
+        --------
+        >>> from lmmsparse import lmer, load_dataset
+        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+        >>> m.refit(m.frame.y / 100).fixef.round(3).to_dict()
+        {'(Intercept)': 2.514, 'Days': 0.105}
+        """
+        frame = replace(self.frame, y=check_response(y, self.frame))
+        objective = self.objective.with_response(frame.y_less_offset)
+        start = start_near(objective, self.theta)
+        estimates, info = controlled_fit(objective, self.control, start=start)
+        return replace(self, frame=frame, objective=objective, estimates=estimates, optinfo=info).warned()
+
+    def refit_ml(self) -> Self:
+        """The same model fitted by maximum likelihood; the model itself when it was.
+
+        Examples
+        --------
+        >>> from lmmsparse import lmer, load_dataset
+        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+        >>> round(m.refit_ml().criterion, 3)
+        1751.939
+        """
+        if not self.is_reml:
+            return self
+        objective = self.objective.with_reml(False)
+        estimates, info = controlled_fit(objective, self.control)
+        return replace(self, objective=objective, estimates=estimates, optinfo=info).warned()
+
+    def update(self, formula: str | None = None, **changes: Any) -> Self:
+        """The model fitted again to the same data, to which it keeps a reference, with something changed.
+
+        Parameters
+        ----------
+        formula : str, optional
+            A change of the formula as in R: ``.`` stands for what was on that side, terms after a minus sign are taken
+            away, such as ``". ~ . + x - (Days | Subject) + (1 | Subject)"``.
+        **changes
+            Arguments of `lmmsparse.models.lmer` that are to differ: ``data``, ``REML``, ``weights``, ….
+
+        Raises
+        ------
+        FormulaError
+            The change cannot be read, or takes away a random-effects term that is not there.
+        ArgumentError
+            An argument is unknown, or the model is one for another response or other rows than the data hold.
+
+        Examples
+        --------
+        >>> from lmmsparse import lmer, load_dataset
+        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+        >>> m.update(". ~ . - (Days | Subject) + (1 | Subject)", REML=False).frame.formula.text
+        'Reaction ~ Days + (1 | Subject)'
+        """
+        if self.frame is not self.call.frame:
+            raise ArgumentError("update: this model was made from another one by new responses or rows; update that")
+        criterion = {"REML": self.is_reml} if len(self.frame.fixed_names) else {}
+        fitted: Self = self.call.again(formula, {**criterion, **changes})
+        return fitted
+
+    def warned(self) -> Self:
+        """The model itself, after warnings of what a reader must know of it, at the line that called the fit."""
+        warn_of(self.estimates, self.optinfo, self.objective, stacklevel=4)
+        return self
