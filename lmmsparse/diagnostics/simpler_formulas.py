@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lmmsparse.diagnostics.simpler_bars import BarVariant, shiftable, shifted, simpler_bars, whole_bar, written
 from lmmsparse.errors import LmmError
-from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.fitted.model import FittedModel
 from lmmsparse.inference.hypotheses.reduced import refitted_criterion
 
 Float = NDArray[np.float64]
@@ -72,12 +72,12 @@ class FormulaSearch:
 
     Parameters
     ----------
-    m : Fitted
+    m : FittedModel
     ranks : sequence of int
         Directions with a variance of every term.
     """
 
-    def __init__(self, m: Fitted, ranks: Sequence[int]) -> None:
+    def __init__(self, m: FittedModel, ranks: Sequence[int]) -> None:
         self.m, self.ranks = m, tuple(ranks)
 
     def run(self) -> Alternatives:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lmmsparse.diagnostics.directions import EMPTY_BELOW, TermRank, empty_in_words, spreads
 from lmmsparse.diagnostics.simpler_formulas import Alternative, Alternatives, FormulaSearch
-from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.fitted.model import FittedModel
 
 # A relative standard deviation below this is named as nearly none.
 NEARLY = 0.05
@@ -116,7 +116,7 @@ def _fewer(saved: int) -> str:
     return f"{saved} parameter{'' if saved == 1 else 's'} fewer"
 
 
-def diagnosis(m: Fitted) -> Singularity:
+def diagnosis(m: FittedModel) -> Singularity:
     """What `singularity` returns."""
     terms = tuple(_term_rank(m, t) for t in range(len(m.terms)))
     perfect = m.estimates.perfect
@@ -137,7 +137,7 @@ def diagnosis(m: Fitted) -> Singularity:
     )
 
 
-def _term_rank(m: Fitted, t: int) -> TermRank:
+def _term_rank(m: FittedModel, t: int) -> TermRank:
     term, bar = m.terms[t], m.frame.formula.bars[m.terms[t].bar]
     g, where = m.objective.working.columns[t]
     values = spreads(m.estimates.solution.templates[g][where, where], term.structure.rotates)

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import ArgumentError, FormulaError
+from lmmsparse.fitted.model import FittedModel
+from lmmsparse.fitted.remembered import remembered
 from lmmsparse.formula import Bar, parse_formula
 from lmmsparse.frame import Codes, ModelFrame, NewData, TermKey, term_keys
 
@@ -118,3 +120,9 @@ def predict_rows(
         term = terms[choice.term]
         total += random_part(term.columns, term.codes, modes[choice.term], choice.columns)
     return np.asarray(total)
+
+
+@remembered
+def fitted_means(model: FittedModel) -> Float:
+    """Xβ̂ + Zb̂ + offset of every row of the fit, (n,)."""
+    return predict_rows(model.frame, model.terms, model.estimates.beta, model.estimates.b)

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy.special import stdtr
 
 from lmmsparse.errors import ArgumentError
-from lmmsparse.fitted.protocol import Fitted
-from lmmsparse.inference.kenward_roger import kr_test
+from lmmsparse.fitted.model import FittedModel
+from lmmsparse.inference.kenward_roger import kenward_roger_of, kr_test
+from lmmsparse.inference.uncertainty import uncertainty_of
 from lmmsparse.inference.wald import TTest, t_tests
 
 Float = NDArray[np.float64]
@@ -40,7 +41,7 @@ def checked_ddf(ddf: Any, where: str, reml: bool) -> str | None:
     return method
 
 
-def fixed_tests(model: Fitted, method: str | None) -> TTest:
+def fixed_tests(model: FittedModel, method: str | None) -> TTest:
     """Test of every fixed effect; without a method, or with a residual variance of zero, df and p-values are NaN."""
     beta, count = model.estimates.beta, len(model.estimates.beta)
     if not count or method is None or model.estimates.perfect:
@@ -48,8 +49,8 @@ def fixed_tests(model: Fitted, method: str | None) -> TTest:
         with np.errstate(invalid="ignore", divide="ignore"):
             return TTest(beta, error, nothing, beta / error, nothing)
     if method == "satterthwaite":
-        return t_tests(np.eye(count), beta, model.uncertainty)
-    known = model.kenward_roger
+        return t_tests(np.eye(count), beta, uncertainty_of(model))
+    known = kenward_roger_of(model)
     error = np.sqrt(np.diag(known.adjusted))
     df = np.array([kr_test(row[None], beta, known).den_df for row in np.eye(count)])
     statistic = beta / error

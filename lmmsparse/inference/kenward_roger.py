@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from lmmsparse.fitted.model import FittedModel
+from lmmsparse.fitted.remembered import remembered
 from lmmsparse.inference.wald import DEPENDENT, FTest
 from lmmsparse.numerics.dense import cholesky_inverse
 from lmmsparse.numerics.distributions import f_upper
@@ -78,6 +80,12 @@ def kenward_roger(objective: Objective, solution: Point) -> KenwardRoger:
         P=back.T @ P @ back,
         W=W,
     )
+
+
+@remembered
+def kenward_roger_of(model: FittedModel) -> KenwardRoger:
+    """Kenward and Roger's adjusted covariance matrix of β̂, with what their tests need."""
+    return kenward_roger(model.objective, model.estimates.solution)
 
 
 def kr_test(L: Float, beta: Float, known: KenwardRoger) -> FTest:

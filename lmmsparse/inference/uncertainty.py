@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lmmsparse.fitted.model import FittedModel
+from lmmsparse.fitted.remembered import remembered
 from lmmsparse.numerics.dense import cholesky_inverse
 from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.linear import Objective
@@ -85,6 +87,12 @@ def uncertainty(objective: Objective, solution: Point) -> Uncertainty:
     jacobian[:n_theta] = to_user @ F @ sensitivity @ F @ to_user.T
     jacobian[n_theta] = 2.0 * fixed
     return Uncertainty(hessian, units, 2.0 * _inverse(hessian, units), fixed, jacobian)
+
+
+@remembered
+def uncertainty_of(model: FittedModel) -> Uncertainty:
+    """Second derivatives of the criterion at θ̂, σ̂, and the derivatives of the covariance matrix of β̂."""
+    return uncertainty(model.objective, model.estimates.solution)
 
 
 def _units(working: WorkingObjective, theta: Float) -> Float:

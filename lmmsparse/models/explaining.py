@@ -10,7 +10,7 @@ import pandas as pd
 from lmmsparse.arguments import checked_flag
 from lmmsparse.diagnostics.singularity import Singularity, diagnosis
 from lmmsparse.fitted.effects import mode_covariances, mode_frames, terms_by_group
-from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.fitted.model import FittedModel
 from lmmsparse.fitted.varcorr import term_covariances
 from lmmsparse.frame.output import to_library
 from lmmsparse.numerics.threads import single_threaded_blas
@@ -20,10 +20,10 @@ from lmmsparse.variance.shares import IntraclassCorrelation, RSquared, VarianceP
 from lmmsparse.variance.shrinkage import reliabilities
 
 
-class Explaining:
+class Explaining(FittedModel):
     """Methods of a fitted model: what its variances mean."""
 
-    def icc(self: Fitted, by_group: bool = False) -> Any:
+    def icc(self, by_group: bool = False) -> Any:
         """Intraclass correlation: the share of the random effects in the variance.
 
         Adjusted, it is random / (random + residual); unadjusted, random / (fixed + random + residual).  In a model
@@ -72,7 +72,7 @@ class Explaining:
         columns = ["group", "variance", "adjusted", "unadjusted"]
         return to_library(pd.DataFrame(rows, columns=columns), self.frame.library)
 
-    def r2(self: Fitted) -> RSquared:
+    def r2(self) -> RSquared:
         """Marginal and conditional R²: what fixed effects, and fixed and random effects, explain of the variance.
 
         Returns
@@ -102,7 +102,7 @@ class Explaining:
         fixed, both = parts.fixed, parts.fixed + parts.random_total
         return RSquared(share(fixed, parts.total), share(both, parts.total), parts)
 
-    def marginal_cov(self: Fitted, level: Any, group: str | None = None) -> MarginalCovariance:
+    def marginal_cov(self, level: Any, group: str | None = None) -> MarginalCovariance:
         """The model's covariance matrix V_i of the rows of one level, random effects integrated out.
 
         V_i = Σ_t Z_t Σ_t Z_tᵀ + σ̂² W⁻¹ on these rows, over all terms of the model: rows that share a level of another
@@ -148,7 +148,7 @@ class Explaining:
         index = self.frame.index[rows]
         return MarginalCovariance(name, label, pd.DataFrame(V, index=index, columns=index))
 
-    def shrinkage(self: Fitted) -> dict[str, Any]:
+    def shrinkage(self) -> dict[str, Any]:
         """Reliability of the random effects of every level: 1 − Var(b_j | y)/Σ_jj, given β̂ and θ̂.
 
         One: the data of the level say all, and nothing is shrunken; zero: they say nothing, and the effect is zero.
@@ -175,7 +175,7 @@ class Explaining:
             conditional = mode_covariances(self.terms, self.objective, self.estimates)
         return mode_frames(self.terms, reliabilities(self.terms, covariances, conditional), self.frame.library)
 
-    def re_pca(self: Fitted) -> dict[str, Any]:
+    def re_pca(self) -> dict[str, Any]:
         """Principal components of the random effects of every grouping factor, as lme4's ``rePCA``.
 
         They depend on the units of the columns: compare standard deviations of columns on one scale only.
@@ -207,7 +207,7 @@ class Explaining:
             out[group] = to_library(pd.concat([table, loadings], axis=1), self.frame.library)
         return out
 
-    def singularity(self: Fitted) -> Singularity:
+    def singularity(self) -> Singularity:
         """Diagnosis of a singular fit: which directions are empty, and which simpler formula has the same likelihood.
 
         Terms of singular bars are taken away, ``|`` becomes ``||``, and whole bars go, one step at a time; each such
@@ -247,7 +247,7 @@ class Explaining:
         return diagnosis(self)
 
 
-def _parts(m: Fitted) -> VarianceParts:
+def _parts(m: FittedModel) -> VarianceParts:
     with single_threaded_blas():
         templates = m.estimates.solution.templates
         return variance_parts(m.frame.X, m.estimates.beta, m.objective.design, m.frame.weights, templates, m.sigma)

@@ -12,12 +12,14 @@ from lmmsparse.arguments import checked_count, checked_flag, checked_level
 from lmmsparse.errors import ArgumentError, NewDataError
 from lmmsparse.fitted.effects import mode_covariances, mode_frames
 from lmmsparse.fitted.means import predict_rows
-from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.fitted.model import FittedModel
 from lmmsparse.fitted.simulate import draw_responses, generator
 from lmmsparse.frame import Table, open_table
 from lmmsparse.frame.output import to_library
 from lmmsparse.inference.ddf import checked_ddf
 from lmmsparse.inference.intervals import t_intervals
+from lmmsparse.inference.kenward_roger import kenward_roger_of
+from lmmsparse.inference.uncertainty import uncertainty_of
 from lmmsparse.prediction.draws import kept_modes, new_terms
 from lmmsparse.prediction.rows import PredictedRows, fitted_rows, new_rows
 from lmmsparse.prediction.variances import (
@@ -33,11 +35,11 @@ Float = NDArray[np.float64]
 INTERVALS = ("confidence", "prediction")
 
 
-class Predicting:
+class Predicting(FittedModel):
     """Methods of a fitted model: predictions, random effects and simulated responses."""
 
     def predict(
-        self: Fitted,
+        self,
         newdata: Any = None,
         re_form: Any = None,
         allow_new_levels: bool = False,
@@ -148,7 +150,7 @@ class Predicting:
         library = self.frame.library if table.library == "dict" else table.library
         return to_library(pd.DataFrame(columns, index=table.index), library)
 
-    def model_matrix_of(self: Fitted, newdata: Any) -> pd.DataFrame:
+    def model_matrix_of(self, newdata: Any) -> pd.DataFrame:
         """Rows of the fixed-effect model matrix X for new data: what contrasts and marginal means are made of.
 
         Parameters
@@ -177,7 +179,7 @@ class Predicting:
         table = open_table(newdata, allow_empty=True)
         return pd.DataFrame(self.frame.spec.fixed(table), index=table.index, columns=list(self.frame.fixed_names))
 
-    def ranef(self: Fitted, cond_var: bool = False, pred_var: bool = False) -> dict[str, Any]:
+    def ranef(self, cond_var: bool = False, pred_var: bool = False) -> dict[str, Any]:
         """Conditional modes b̂ of the random effects.
 
         Parameters
@@ -217,7 +219,7 @@ class Predicting:
         return {group: (frame, covariances[group]) for group, frame in frames.items()}
 
     def simulate(
-        self: Fitted,
+        self,
         nsim: int = 1,
         seed: Any = None,
         use_u: bool = False,
@@ -301,7 +303,7 @@ def _check_no_row_values(method: str, offset: Any, weights: Any) -> None:
         raise ArgumentError(f"{method}: {name} goes with newdata; the rows of the fit have theirs")
 
 
-def _opened(m: Fitted, newdata: Any, offset: Any, method: str) -> tuple[Table, Any]:
+def _opened(m: FittedModel, newdata: Any, offset: Any, method: str) -> tuple[Table, Any]:
     """New data, and the offset that goes with them: by default their column of the name that the fit had."""
     table = open_table(newdata, allow_empty=True)
     if m.call.has_offset and offset is None:
@@ -315,11 +317,11 @@ def _opened(m: Fitted, newdata: Any, offset: Any, method: str) -> tuple[Table, A
 
 
 def _errors(
-    m: Fitted, rows: PredictedRows, predicted: Float, interval: str | None, level: float, method: str | None
+    m: FittedModel, rows: PredictedRows, predicted: Float, interval: str | None, level: float, method: str | None
 ) -> dict[str, Float]:
     """Standard errors of the means and, with an interval, degrees of freedom and limits."""
     if method == "kenward-roger":
-        variance, df = kenward_roger_rows(rows.X, m.kenward_roger)
+        variance, df = kenward_roger_rows(rows.X, kenward_roger_of(m))
         error = spread = np.sqrt(variance)
     else:
         error, spread, df = _spreads(m, rows, interval, method)
@@ -330,19 +332,21 @@ def _errors(
     return {"std_error": error, "df": df, "conf_low": limits[:, 0], "conf_high": limits[:, 1]}
 
 
-def _spreads(m: Fitted, rows: PredictedRows, interval: str | None, method: str | None) -> tuple[Float, Float, Float]:
+def _spreads(
+    m: FittedModel, rows: PredictedRows, interval: str | None, method: str | None
+) -> tuple[Float, Float, Float]:
     """Standard error of the mean; standard deviation that the interval is made of, and its degrees of freedom."""
     solution = m.estimates.solution
     with_slopes = interval is not None and method is not None and not m.estimates.perfect
     if with_slopes and not rows.chosen:
-        variance = fixed_variance(rows.X, m.uncertainty, m.sigma)
+        variance = fixed_variance(rows.X, uncertainty_of(m), m.sigma)
     else:
-        variance = mean_variance(m.objective, solution, rows, m.uncertainty.units if with_slopes else None)
+        variance = mean_variance(m.objective, solution, rows, uncertainty_of(m).units if with_slopes else None)
     variance = variance.plus(new_effects_variance(m.objective, solution, rows, others=False))
     error = m.sigma * np.sqrt(variance.value)
     if interval == "prediction":
         noise = np.ones(len(error)) if rows.weights is None else 1.0 / rows.weights
         variance = variance.plus(new_effects_variance(m.objective, solution, rows, others=True))
         variance = variance._replace(value=variance.value + noise)
-    df = satterthwaite(variance, m.uncertainty.covariance) if with_slopes else np.full(len(error), np.inf)
+    df = satterthwaite(variance, uncertainty_of(m).covariance) if with_slopes else np.full(len(error), np.inf)
     return error, m.sigma * np.sqrt(variance.value), df

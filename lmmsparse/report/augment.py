@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lmmsparse.errors import DataError, LmmError
 from lmmsparse.fitted.means import predict_rows
-from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.fitted.model import FittedModel
 from lmmsparse.formula.expressions import expression_names
 from lmmsparse.frame import ModelFrame, Table, open_table
 from lmmsparse.frame.evaluate import evaluate
@@ -24,7 +24,7 @@ Float = NDArray[np.float64]
 SAME = 1e-9
 
 
-def row_values(model: Fitted) -> dict[str, Float]:
+def row_values(model: FittedModel) -> dict[str, Float]:
     """What the model says of every row: mean, its parts, residuals, and the weight and offset where there are any."""
     frame, estimates = model.frame, model.estimates
     fitted = predict_rows(frame, model.terms, estimates.beta, estimates.b)
@@ -40,7 +40,7 @@ def row_values(model: Fitted) -> dict[str, Float]:
     return values
 
 
-def model_rows(model: Fitted) -> pd.DataFrame:
+def model_rows(model: FittedModel) -> pd.DataFrame:
     """The rows as the model holds them: response, columns of X but the intercept, and grouping factors."""
     frame = model.frame
     columns: dict[str, Any] = {frame.formula.response: frame.y.copy()}

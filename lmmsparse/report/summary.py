@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from lmmsparse.errors import LmmError
 from lmmsparse.fitted.call import Call
+from lmmsparse.fitted.remembered import is_remembered
 from lmmsparse.fitted.varcorr import VarCorr
 from lmmsparse.inference.ddf import METHODS, fixed_tests
+from lmmsparse.inference.uncertainty import uncertainty_of
 from lmmsparse.rprint.numbers import DEFAULT_DIGITS, format_numbers, round_decimals, zap_small
 from lmmsparse.rprint.tables import (
     COEFFICIENT_DIGITS,
@@ -192,7 +194,7 @@ def _coefficients(model: Any, ddf: str | None) -> tuple[pd.DataFrame, str | None
         return plain, None
     if model.estimates.perfect:
         return plain, "no degrees of freedom: the residual variance is zero"
-    flops = 0.0 if "uncertainty" in vars(model) else 2.0 * len(model.theta) * model.optinfo.plan.flops
+    flops = 0.0 if is_remembered(uncertainty_of, model) else 2.0 * len(model.theta) * model.optinfo.plan.flops
     if ddf == "satterthwaite" and flops > AFFORDABLE:
         return plain, "no degrees of freedom: they take long in a model of this size; call df_fixed() before summary()"
     try:

@@ -9,10 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lmmsparse.fitted.effects import mode_covariances, mode_frames, terms_by_group
-from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.fitted.model import FittedModel
 from lmmsparse.inference.ddf import fixed_tests
 from lmmsparse.inference.intervals import correlation_intervals, sd_intervals, t_intervals
 from lmmsparse.inference.parameters import delta_covariance, standard_deviations, variance_parameters
+from lmmsparse.inference.uncertainty import uncertainty_of
 
 Float = NDArray[np.float64]
 
@@ -32,13 +33,13 @@ COLUMNS = (
 )
 
 
-def variance_estimates(model: Fitted) -> tuple[Float, Float]:
+def variance_estimates(model: FittedModel) -> tuple[Float, Float]:
     """Standard deviations and correlations, and their covariance matrix; NaN where there is none."""
     values, slopes = standard_deviations(model.terms, model.estimates.theta, model.sigma)
     parameters = variance_parameters(model.terms)
     if model.estimates.perfect:
         return values, np.full(slopes.shape, np.nan)
-    working, known = slopes.copy(), model.uncertainty
+    working, known = slopes.copy(), uncertainty_of(model)
     # the second derivatives are with respect to θ in working coordinates
     working[:, :-1] = np.linalg.solve(model.objective.theta_map.T, slopes[:, :-1].T).T
     correlations = np.array([not parameter.is_sd for parameter in parameters])
@@ -47,7 +48,7 @@ def variance_estimates(model: Fitted) -> tuple[Float, Float]:
     return values, delta_covariance(values, working * units, correlations, hessian, covariance)
 
 
-def full_covariance(model: Fitted) -> pd.DataFrame:
+def full_covariance(model: FittedModel) -> pd.DataFrame:
     """Covariance matrix of fixed effects, standard deviations, correlations and σ: the two blocks, by name."""
     names = [*model.fixef.index, *(parameter.name for parameter in variance_parameters(model.terms))]
     p = len(model.fixef)
@@ -57,7 +58,7 @@ def full_covariance(model: Fitted) -> pd.DataFrame:
     return pd.DataFrame(matrix, index=names, columns=names)
 
 
-def variance_intervals(model: Fitted, values: Float, errors: Float, level: float) -> Float:
+def variance_intervals(model: FittedModel, values: Float, errors: Float, level: float) -> Float:
     """Wald intervals of standard deviations on the log scale and of correlations on Fisher's, (m, 2)."""
     is_sd = np.array([parameter.is_sd for parameter in variance_parameters(model.terms)])
     with np.errstate(invalid="ignore"):
@@ -66,7 +67,7 @@ def variance_intervals(model: Fitted, values: Float, errors: Float, level: float
     return np.where(is_sd[:, None], *either)
 
 
-def fixed_table(model: Fitted, method: str | None, level: float) -> pd.DataFrame:
+def fixed_table(model: FittedModel, method: str | None, level: float) -> pd.DataFrame:
     """Fixed effects with their tests and intervals; normal quantiles without degrees of freedom."""
     tests = fixed_tests(model, method)
     df = np.full(len(tests.df), np.inf) if method is None else tests.df
@@ -84,7 +85,7 @@ def fixed_table(model: Fitted, method: str | None, level: float) -> pd.DataFrame
     )
 
 
-def variance_table(model: Fitted, level: float) -> pd.DataFrame:
+def variance_table(model: FittedModel, level: float) -> pd.DataFrame:
     """Standard deviations and correlations of the random effects, and σ."""
     parameters = variance_parameters(model.terms)
     values, covariance = variance_estimates(model)
@@ -99,7 +100,7 @@ def variance_table(model: Fitted, level: float) -> pd.DataFrame:
     )
 
 
-def mode_table(model: Fitted, level: float) -> pd.DataFrame:
+def mode_table(model: FittedModel, level: float) -> pd.DataFrame:
     """Conditional modes of the random effects with their conditional standard deviations."""
     frames = mode_frames(model.terms, model.estimates.b, "pandas")
     covariances = mode_covariances(model.terms, model.objective, model.estimates)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from lmmsparse.arguments import checked_choice, checked_flag, checked_level
 from lmmsparse.errors import ArgumentError
-from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.fitted.model import FittedModel
 from lmmsparse.frame.output import to_library
 from lmmsparse.inference.ddf import checked_ddf, fixed_tests
 from lmmsparse.inference.intervals import t_intervals
-from lmmsparse.inference.kenward_roger import KenwardRoger, kenward_roger
+from lmmsparse.inference.kenward_roger import KenwardRoger, kenward_roger_of
 from lmmsparse.inference.parameters import standard_deviations, variance_parameters
 from lmmsparse.inference.selection import selected_parameters
-from lmmsparse.inference.uncertainty import Uncertainty, uncertainty
+from lmmsparse.inference.uncertainty import Uncertainty, uncertainty_of
 from lmmsparse.report.augment import kept_rows, model_rows, row_values, with_columns
 from lmmsparse.report.tables import (
     fixed_table,
@@ -34,52 +34,20 @@ EFFECTS = ("fixed", "ran_pars", "ran_vals")
 INTERVALS = ("wald", "profile", "boot")
 
 
-class Reported(Fitted, Protocol):
-    """A fitted model with the criteria that `Reporting.glance` shows."""
-
-    @property
-    def nobs(self) -> int:
-        """Observations."""
-
-    @property
-    def df(self) -> int:
-        """Parameters."""
-
-    @property
-    def df_resid(self) -> int:
-        """Observations minus parameters."""
-
-    @property
-    def loglik(self) -> float:
-        """Log-likelihood."""
-
-    @property
-    def aic(self) -> float:
-        """Akaike's criterion."""
-
-    @property
-    def bic(self) -> float:
-        """Schwarz's criterion."""
-
-    @property
-    def converged(self) -> bool:
-        """The search ended with its certificate."""
-
-
-class Reporting:
+class Reporting(FittedModel):
     """Methods of a fitted model: tables of estimates with their tests and intervals."""
 
     @cached_property
-    def uncertainty(self: Fitted) -> Uncertainty:
+    def uncertainty(self) -> Uncertainty:
         """Second derivatives of the criterion at θ̂, σ̂, and the derivatives of the covariance matrix of β̂."""
-        return uncertainty(self.objective, self.estimates.solution)
+        return uncertainty_of(self)
 
     @cached_property
-    def kenward_roger(self: Fitted) -> KenwardRoger:
+    def kenward_roger(self) -> KenwardRoger:
         """Kenward and Roger's adjusted covariance matrix of β̂, with what their tests need."""
-        return kenward_roger(self.objective, self.estimates.solution)
+        return kenward_roger_of(self)
 
-    def vcov(self: Fitted, full: bool = False) -> pd.DataFrame:
+    def vcov(self, full: bool = False) -> pd.DataFrame:
         """Covariance matrix of β̂, σ̂²(XᵀV⁻¹X)⁻¹.
 
         Parameters
@@ -101,7 +69,7 @@ class Reporting:
         return pd.DataFrame(self.estimates.fixed_covariance.copy(), index=names, columns=names)
 
     @property
-    def pvalues(self: Fitted) -> pd.Series:
+    def pvalues(self) -> pd.Series:
         """p-values of the fixed effects, with Satterthwaite's degrees of freedom.
 
         Examples
@@ -113,7 +81,7 @@ class Reporting:
         """
         return pd.Series(fixed_tests(self, "satterthwaite").p_value, index=self.fixef.index, name="p_value")
 
-    def df_fixed(self: Fitted, ddf: str = "satterthwaite") -> pd.Series:
+    def df_fixed(self, ddf: str = "satterthwaite") -> pd.Series:
         """Degrees of freedom of the t test of every fixed effect.
 
         Parameters
@@ -143,7 +111,7 @@ class Reporting:
         return pd.Series(fixed_tests(self, method).df, index=self.fixef.index, name="df")
 
     def tidy(
-        self: Fitted,
+        self,
         effects: str | Sequence[str] = "fixed",
         ddf: str | None = "satterthwaite",
         conf_int: bool = True,
@@ -203,7 +171,7 @@ class Reporting:
             table = table.drop(columns=["conf_low", "conf_high"])
         return to_library(table, self.frame.library)
 
-    def glance(self: Reported) -> Any:
+    def glance(self) -> Any:
         """The fit in one row.
 
         Returns
@@ -235,7 +203,7 @@ class Reporting:
         }
         return to_library(pd.DataFrame([row]), self.frame.library)
 
-    def augment(self: Fitted, data: Any = None) -> Any:
+    def augment(self, data: Any = None) -> Any:
         """The rows of the fit with what the model says of each.
 
         Parameters
@@ -271,7 +239,7 @@ class Reporting:
         return with_columns(rows, row_values(self))
 
     def conf_int(
-        self: Fitted,
+        self,
         level: float = 0.95,
         method: str = "wald",
         parm: str | Sequence[str] | None = None,
@@ -348,20 +316,20 @@ class Reporting:
         return to_library(table.loc[codes].assign(conf_low=low, conf_high=high), self.frame.library, "name")
 
 
-def _effects_table(model: Fitted, kind: str, method: str | None, level: float) -> pd.DataFrame:
+def _effects_table(model: FittedModel, kind: str, method: str | None, level: float) -> pd.DataFrame:
     """Estimates of one kind."""
     if kind == "fixed":
         return fixed_table(model, method, level)
     return variance_table(model, level) if kind == "ran_pars" else mode_table(model, level)
 
 
-def _parameter_names(model: Fitted) -> dict[str, str]:
+def _parameter_names(model: FittedModel) -> dict[str, str]:
     """lme4's name of every parameter → its readable one, in lme4's order."""
     names = {parameter.code: parameter.name for parameter in variance_parameters(model.terms)}
     return names | {str(name): str(name) for name in model.fixef.index}
 
 
-def _wald_limits(model: Fitted, method: str | None, level: float, names: dict[str, str]) -> pd.DataFrame:
+def _wald_limits(model: FittedModel, method: str | None, level: float, names: dict[str, str]) -> pd.DataFrame:
     """Lower and upper limits by lme4's names."""
     values, covariance = variance_estimates(model)
     tests = fixed_tests(model, method)

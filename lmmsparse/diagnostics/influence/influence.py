@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,8 +16,8 @@ from lmmsparse.diagnostics.influence.theta_held import held_estimates
 from lmmsparse.diagnostics.influence.theta_refitted import refitted_estimates
 from lmmsparse.diagnostics.residuals import cooks_distances, row_variances
 from lmmsparse.errors import ArgumentError, RankDeficiencyWarning
-from lmmsparse.fitted.means import predict_rows, selected_effects
-from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.fitted.means import fitted_means, predict_rows, selected_effects
+from lmmsparse.fitted.model import FittedModel
 from lmmsparse.numerics.threads import single_threaded_blas
 
 Float = NDArray[np.float64]
@@ -26,32 +25,15 @@ Float = NDArray[np.float64]
 RESIDUALS = ("response", "pearson", "scaled")
 
 
-class Diagnosed(Fitted, Protocol):
-    """A fitted model with the methods that call each other."""
-
-    @property
-    def _fitted(self) -> Float: ...
-
-    def resid(self, type: str = "response", re_form: Any = None) -> pd.Series:
-        """Residuals."""
-
-    def influence(self, group: Any = None, refit: bool = False) -> Influence:
-        """Estimates without rows."""
-
-
-class Diagnosing:
+class Diagnosing(FittedModel):
     """Methods of a fitted model: residuals, hat values, and what single rows or levels do to the estimates."""
 
-    @cached_property
-    def _fitted(self: Fitted) -> Float:
-        return predict_rows(self.frame, self.terms, self.estimates.beta, self.estimates.b)
-
     @property
-    def fitted(self: Diagnosed) -> pd.Series:
+    def fitted(self) -> pd.Series:
         """Xβ̂ + Zb̂ + offset of every row."""
-        return self.frame.series(self._fitted, "fitted")
+        return self.frame.series(fitted_means(self), "fitted")
 
-    def resid(self: Diagnosed, type: str = "response", re_form: Any = None) -> pd.Series:
+    def resid(self, type: str = "response", re_form: Any = None) -> pd.Series:
         """Residuals: the response less its mean given all, some or none of the random effects.
 
         Parameters
@@ -90,7 +72,7 @@ class Diagnosing:
         checked_choice("resid", "type", type, RESIDUALS)
         frame, estimates = self.frame, self.estimates
         if re_form is None:
-            values = frame.y - self._fitted
+            values = frame.y - fitted_means(self)
         else:
             values = frame.y - predict_rows(frame, self.terms, estimates.beta, estimates.b, re_form)
         kept = selected_effects(re_form, self.terms, frame.spec)
@@ -104,7 +86,7 @@ class Diagnosing:
             values = values / self.sigma
         return frame.series(values, "resid")
 
-    def hatvalues(self: Fitted) -> pd.Series:
+    def hatvalues(self) -> pd.Series:
         """Leverages: the diagonal of the matrix that maps y to the fitted values.
 
         Returns
@@ -127,7 +109,7 @@ class Diagnosing:
         values = self.objective.leverages(self.estimates.solution)
         return self.frame.series(values, "hat")
 
-    def influence(self: Fitted, group: Any = None, refit: bool = False) -> Influence:
+    def influence(self, group: Any = None, refit: bool = False) -> Influence:
         """Estimates without each row, or without all rows of each level of a grouping factor.
 
         Parameters
@@ -209,7 +191,7 @@ class Diagnosing:
             measures=(without.cooks, without.mdffits, without.covratio),
         )
 
-    def cooks_distance(self: Diagnosed, group: Any = None, refit: bool = False) -> pd.Series:
+    def cooks_distance(self, group: Any = None, refit: bool = False) -> pd.Series:
         """Cook's distances of rows, levels of a grouping factor, or labels.
 
         Parameters
@@ -247,10 +229,10 @@ class Diagnosing:
         if not p:
             raise ArgumentError("cooks_distance: the model has no fixed effects that could move")
         hat = self.objective.leverages(self.estimates.solution)
-        residuals = self.frame.pearson(self.frame.y - self._fitted)
+        residuals = self.frame.pearson(self.frame.y - fitted_means(self))
         return self.frame.series(cooks_distances(residuals, hat, self.sigma, p), "cooks_distance")
 
-    def dfbetas(self: Diagnosed, group: Any = None, refit: bool = False) -> Any:
+    def dfbetas(self, group: Any = None, refit: bool = False) -> Any:
         """Change of every fixed effect without rows, over its standard error without them.
 
         Parameters

@@ -16,7 +16,7 @@ from lmmsparse.diagnostics.influence.rebuild import lost_directions
 from lmmsparse.errors import GroupingError, LmmError, LmmWarning
 from lmmsparse.estimation.estimates import Estimates
 from lmmsparse.estimation.fit import controlled_fit, start_near
-from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.fitted.model import FittedModel
 from lmmsparse.frame import Levels
 from lmmsparse.frame.checks import check_term_size
 from lmmsparse.frame.response import check_varies
@@ -36,7 +36,7 @@ class Refitted:
     failures: dict[int, str]
 
 
-def refitted_estimates(model: Fitted, deletions: Deletions) -> Refitted:
+def refitted_estimates(model: FittedModel, deletions: Deletions) -> Refitted:
     """Fit the model without each set of rows, each search warm from θ̂."""
     out = no_estimates(deletions.count, len(model.estimates.beta), len(model.estimates.theta))
     converged, failures = np.zeros(deletions.count, dtype=bool), {}
@@ -51,7 +51,7 @@ def refitted_estimates(model: Fitted, deletions: Deletions) -> Refitted:
     return Refitted(out, converged, failures)
 
 
-def _refit(out: RemainingEstimates, place: int, model: Fitted, rows: Index) -> bool:
+def _refit(out: RemainingEstimates, place: int, model: FittedModel, rows: Index) -> bool:
     """Fit the remaining rows and write the estimates down; whether the search converged."""
     frame, control = model.frame, model.control
     weights = None if frame.weights is None else frame.weights[rows]
@@ -89,7 +89,7 @@ def _remaining_term(term: RandomTerm, rows: Index) -> RandomTerm:
 
 
 def _write(
-    out: RemainingEstimates, place: int, model: Fitted, rows: Index, columns: Index, estimates: Estimates
+    out: RemainingEstimates, place: int, model: FittedModel, rows: Index, columns: Index, estimates: Estimates
 ) -> None:
     """Estimates of the remaining rows in the working coordinates of all rows."""
     objective, full = model.objective, model.estimates

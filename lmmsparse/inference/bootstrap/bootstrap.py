@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from lmmsparse.arguments import checked_choice, checked_count, checked_flag, unknown_name
 from lmmsparse.errors import ArgumentError
 from lmmsparse.estimation.many import Refits, refit_responses
-from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.fitted.model import FittedModel
 from lmmsparse.fitted.simulate import generator
 from lmmsparse.frame.response import check_responses
 from lmmsparse.inference.bootstrap.replicates import Task, joined, pieces, run_piece, statistic_values
@@ -27,10 +27,10 @@ DEFAULT_REPLICATES = 1000
 DEFAULT_SEED = 0
 
 
-class Resampling:
+class Resampling(FittedModel):
     """Methods of a fitted model: refits to many responses, and the bootstrap."""
 
-    def refit_many(self: Fitted, Y: ArrayLike) -> Refits:
+    def refit_many(self, Y: ArrayLike) -> Refits:
         """The same model for many responses at once, each search warm from θ̂.
 
         Parameters
@@ -57,7 +57,7 @@ class Resampling:
         return refit_responses(self.objective, responses, self.estimates.theta, self.control)
 
     def bootstrap(
-        self: Fitted,
+        self,
         nsim: int = 1000,
         kind: str = "parametric",
         statistic: Callable[[Any], Any] | None = None,
@@ -152,7 +152,7 @@ class Resampling:
         return self.bootstrap(nsim, seed=seed).conf_int(level, parm=parm)  # type: ignore[misc]
 
 
-def _group(model: Fitted, group: str | None) -> str:
+def _group(model: FittedModel, group: str | None) -> str:
     known = {name: grouping.n_levels for name, grouping in model.frame.groupings.items()}
     if group is None:
         return min(known, key=lambda name: known[name])

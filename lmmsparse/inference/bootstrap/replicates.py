@@ -16,7 +16,7 @@ from lmmsparse.errors import ArgumentError, GroupingError, LmmError, LmmWarning
 from lmmsparse.estimation.fit import controlled_fit, start_near
 from lmmsparse.fitted.effects import terms_by_group
 from lmmsparse.fitted.means import predict_rows
-from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.fitted.model import FittedModel
 from lmmsparse.fitted.simulate import draw_responses
 from lmmsparse.frame import Levels, ModelFrame
 from lmmsparse.frame.grouping import Grouping, JointLevels, LevelMap
@@ -46,7 +46,7 @@ class Task:
 
     Attributes
     ----------
-    model : Fitted
+    model : FittedModel
     kind : {"parametric", "semiparametric", "cases"}
     use_u : bool
     statistic : callable or None
@@ -57,7 +57,7 @@ class Task:
     within : bool
     """
 
-    model: Fitted
+    model: FittedModel
     kind: str
     use_u: bool
     statistic: Statistic | None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lmmsparse.arguments import checked_choice, checked_level
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import ArgumentError
-from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.fitted.model import FittedModel
 from lmmsparse.frame.output import to_library
 from lmmsparse.inference.bootstrap.draws import Clusters, chosen_cases, clusters
 from lmmsparse.inference.bootstrap.intervals import METHODS, accelerations, interval, studentized_interval
@@ -90,7 +90,7 @@ class Bootstrap:
     statistic_names : tuple of str
     """
 
-    model: Fitted
+    model: FittedModel
     kind: str
     group: str
     theta: Float
@@ -271,7 +271,7 @@ class Bootstrap:
         return "\n".join(lines)
 
 
-def model_clusters(model: Fitted, group: str) -> Clusters:
+def model_clusters(model: FittedModel, group: str) -> Clusters:
     """Rows of a model by the levels of one of its grouping factors."""
     return clusters({name: grouping.codes for name, grouping in model.frame.groupings.items()}, group)
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lmmsparse.arguments import checked_flag
 from lmmsparse.errors import ArgumentError, IdentifiabilityWarning, NestingWarning, SingularFitWarning
-from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.fitted.model import FittedModel
 from lmmsparse.frame.output import to_library
 from lmmsparse.inference.hypotheses.likelihood_ratio import likelihood_ratio
 from lmmsparse.inference.hypotheses.nesting import has_factors_of, is_nested
@@ -18,7 +18,7 @@ from lmmsparse.inference.hypotheses.nesting import has_factors_of, is_nested
 COLUMNS = ("model", "npar", "AIC", "BIC", "logLik", "deviance", "Chisq", "Df", "p_value", "p_mixture", "reference")
 
 
-def anova(*models: Fitted, refit: bool = True) -> Any:
+def anova(*models: FittedModel, refit: bool = True) -> Any:
     """Compare fitted models by likelihood-ratio tests, each with the next smaller one.
 
     Parameters
@@ -86,16 +86,16 @@ def compared(models: tuple[Any, ...], refit: bool) -> Any:
     return to_library(pd.DataFrame(rows, columns=list(COLUMNS)), models[0].frame.library)
 
 
-def _npar(m: Fitted) -> int:
+def _npar(m: FittedModel) -> int:
     return m.frame.X.shape[1] + len(m.objective.theta_names) + 1
 
 
-def _dimensions(m: Fitted) -> int:
+def _dimensions(m: FittedModel) -> int:
     """Number of variances of random effects."""
     return sum(len(term.names) for term in m.terms)
 
 
-def _measures(m: Fitted) -> dict[str, Any]:
+def _measures(m: FittedModel) -> dict[str, Any]:
     npar = _npar(m)
     return {
         "model": m.frame.formula.text,
@@ -132,7 +132,7 @@ def _checked(models: tuple[Any, ...], refit: bool) -> list[Any]:
     return list(models)
 
 
-def _check_same_data(first: Fitted, m: Fitted, i: int) -> None:
+def _check_same_data(first: FittedModel, m: FittedModel, i: int) -> None:
     one, other = first.frame, m.frame
     if len(one.y) != len(other.y):
         raise ArgumentError(
@@ -155,7 +155,7 @@ def _check_same_data(first: Fitted, m: Fitted, i: int) -> None:
         raise ArgumentError(f"anova: models 1 and {i} have different weights")
 
 
-def as_ml(m: Fitted) -> Any:
+def as_ml(m: FittedModel) -> Any:
     """The model by maximum likelihood; what was said of its REML fit is not said again."""
     if not m.is_reml:
         return m

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from lmmsparse.design.coordinates import WorkingBlock, WorkingDesign
 from lmmsparse.design.terms import RandomTerm
-from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.fitted.model import FittedModel
 from lmmsparse.numerics.orthonormal import gram
 
 Float = NDArray[np.float64]
@@ -24,7 +24,7 @@ KIND_DECIMALS = 9
 MOST_KINDS = 1000
 
 
-def is_nested(small: Fitted, large: Fitted) -> bool:
+def is_nested(small: FittedModel, large: FittedModel) -> bool:
     """Whether every mean and covariance matrix of the small model is one of the large model's too."""
     return (
         _same_offset(small, large)
@@ -33,7 +33,7 @@ def is_nested(small: Fitted, large: Fitted) -> bool:
     )
 
 
-def _same_offset(small: Fitted, large: Fitted) -> bool:
+def _same_offset(small: FittedModel, large: FittedModel) -> bool:
     """Whether the offsets differ by nothing but a combination of the columns of the large model."""
     offsets = [np.zeros(1) if m.frame.offset is None else m.frame.offset for m in (small, large)]
     difference = np.broadcast_to(offsets[0] - offsets[1], len(small.frame.y))
@@ -53,7 +53,7 @@ def fixed_is_nested(small: WorkingDesign, large: WorkingDesign, weights: Float |
     return bool((inside > 1.0 - OUTSIDE).all())
 
 
-def random_is_nested(small: Fitted, large: Fitted) -> bool:
+def random_is_nested(small: FittedModel, large: FittedModel) -> bool:
     """Whether the covariance matrices ZΣZᵀ of one model are among those of another, factor by factor."""
     return all(
         any(
@@ -65,7 +65,7 @@ def random_is_nested(small: Fitted, large: Fitted) -> bool:
     )
 
 
-def has_factors_of(large: Fitted, small: Fitted) -> bool:
+def has_factors_of(large: FittedModel, small: FittedModel) -> bool:
     """Whether every grouping factor of the small model is one of the large model's."""
     blocks = large.objective.design.blocks
     return all(any(_same_partition(one, other) for other in blocks) for one in small.objective.design.blocks)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import ConvergenceWarning
 from lmmsparse.estimation.fit import controlled_fit
-from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.fitted.model import FittedModel
 from lmmsparse.formula import Bar
 from lmmsparse.frame import ModelFrame
 from lmmsparse.frame.model_matrix import Design
@@ -137,12 +137,12 @@ def _reduced_columns(term: RandomTerm, parts: Sequence[ModelTerm]) -> list[tuple
     return [(label, term.columns @ W, []) for label, W in maps]
 
 
-def refitted_criterion(m: Fitted, label: str, X: Float, terms: tuple[RandomTerm, ...], reml: bool) -> float:
+def refitted_criterion(m: FittedModel, label: str, X: Float, terms: tuple[RandomTerm, ...], reml: bool) -> float:
     """Smallest criterion of the model with other columns and terms.
 
     Parameters
     ----------
-    m : Fitted
+    m : FittedModel
     label : str
         What was taken away, for a warning.
     X : (n, p) array

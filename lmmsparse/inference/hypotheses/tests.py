@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lmmsparse.arguments import checked_flag, checked_level, is_whole
 from lmmsparse.errors import ArgumentError, RankDeficiencyWarning
-from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.fitted.model import FittedModel
 from lmmsparse.fitted.simulate import generator
 from lmmsparse.frame.model_terms import ModelTerm, model_terms
 from lmmsparse.frame.output import to_library
@@ -47,12 +47,10 @@ TYPES: dict[Any, int] = {1: 1, 2: 2, 3: 3, "I": 1, "II": 2, "III": 3}
 F_COLUMNS = ["sum_sq", "mean_sq", "NumDF", "DenDF", "F", "p_value"]
 
 
-class Testing:
+class Testing(FittedModel):
     """Methods of a fitted model: tests of fixed and random effects."""
 
-    def contest(
-        self: Fitted, L: Any, ddf: str | None = "satterthwaite", joint: bool = True, *, level: float = 0.95
-    ) -> Any:
+    def contest(self, L: Any, ddf: str | None = "satterthwaite", joint: bool = True, *, level: float = 0.95) -> Any:
         """Test linear hypotheses Lβ = 0, or estimate linear combinations Lβ such as marginal means.
 
         Parameters
@@ -107,9 +105,7 @@ class Testing:
         columns |= {"conf_low": interval[:, 0], "conf_high": interval[:, 1]}
         return to_library(pd.DataFrame(columns), self.frame.library)
 
-    def anova(
-        self: Fitted, *models: Any, type: int | str = 3, ddf: str | None = "satterthwaite", refit: bool = True
-    ) -> Any:
+    def anova(self, *models: Any, type: int | str = 3, ddf: str | None = "satterthwaite", refit: bool = True) -> Any:
         """F tests of the terms of the fixed part; with other models, likelihood-ratio tests between them.
 
         Parameters
@@ -162,7 +158,7 @@ class Testing:
         rows = [{"term": term.label, **_f_row(self, L, ddf)} for term, L in tested]
         return to_library(pd.DataFrame(rows, columns=["term", *F_COLUMNS]), self.frame.library)
 
-    def drop1(self: Fitted, ddf: str | None = None) -> Any:
+    def drop1(self, ddf: str | None = None) -> Any:
         """Tests of every term of the fixed part that no other term includes.
 
         Parameters
@@ -214,7 +210,7 @@ class Testing:
             out.append((term.label, less, value + 2.0 * less, test.statistic, float(test.df), test.p_value))
         return to_library(pd.DataFrame(out, columns=["term", "npar", "AIC", "LRT", "Df", "p_value"]), library)
 
-    def ranova(self: Fitted, nsim: int = 0, seed: Any = 0) -> Any:
+    def ranova(self, nsim: int = 0, seed: Any = 0) -> Any:
         """Likelihood-ratio tests of the random effects, each term reduced or removed in turn.
 
         ``(x | g)`` is reduced to ``(1 | g)``, ``(x + z | g)`` to ``(x | g)`` and ``(z | g)``, and ``(0 + f | g)`` with
@@ -278,12 +274,12 @@ class Testing:
         return to_library(table if nsim else table.drop(columns="p_simulated"), self.frame.library)
 
 
-def _check_likelihood(m: Fitted, method: str) -> None:
+def _check_likelihood(m: FittedModel, method: str) -> None:
     if m.estimates.perfect:
         raise ArgumentError(f"{method}: the model fits perfectly, so that its likelihood has no maximum")
 
 
-def _f_row(m: Fitted, L: Float, ddf: str | None) -> dict[str, Any]:
+def _f_row(m: FittedModel, L: Float, ddf: str | None) -> dict[str, Any]:
     """One line of an anova table; mean squares over σ̂² are F, as in lmerTest before Kenward and Roger's scaling."""
     test = joint_test(m, L, ddf)
     mean_sq = test.statistic / test.scale * m.sigma**2
@@ -291,13 +287,13 @@ def _f_row(m: Fitted, L: Float, ddf: str | None) -> dict[str, Any]:
     return dict(zip(F_COLUMNS, values, strict=True))
 
 
-def _triangle(m: Fitted) -> Float:
+def _triangle(m: FittedModel) -> Float:
     """R with XᵀX = RᵀR, (p, p)."""
     design = m.objective.design
     return np.asarray(np.linalg.qr(design.coordinates.fixed_map if m.frame.weights is None else m.frame.X, mode="r"))
 
 
-def _dropped_contrasts(m: Fitted, terms: tuple[ModelTerm, ...]) -> list[Float]:
+def _dropped_contrasts(m: FittedModel, terms: tuple[ModelTerm, ...]) -> list[Float]:
     """Hypothesis matrix of every term that can be dropped."""
     if m.frame.spec.fixed_design.keep is not None:
         return [dropped_contrast(dropped_map(term, terms, m.frame)) for term in droppable(terms)]
@@ -315,7 +311,7 @@ def _own_columns(term: ModelTerm, L: Float) -> Float:
     return L
 
 
-def _contrasts(m: Fitted, terms: tuple[ModelTerm, ...], type: int) -> list[Float]:
+def _contrasts(m: FittedModel, terms: tuple[ModelTerm, ...], type: int) -> list[Float]:
     """Hypothesis matrices of all terms."""
     marginal = type == 3 and not is_alone(terms)
     empty = marginal and any(has_empty_cells(term, terms) for term in terms)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lmmsparse.arguments import checked_count, checked_level
 from lmmsparse.errors import ArgumentError, ConvergenceWarning
-from lmmsparse.fitted.protocol import Fitted
+from lmmsparse.fitted.model import FittedModel
 from lmmsparse.inference.hypotheses.anova import as_ml
 from lmmsparse.inference.profile.curves import Profile, chosen, profile_curve
 from lmmsparse.inference.profile.restricted import parameters
@@ -21,12 +21,10 @@ LOWER = 1e-3
 FEW = 3
 
 
-class Profiling:
+class Profiling(FittedModel):
     """Methods of a fitted model: profiled likelihoods and their intervals."""
 
-    def profile(
-        self: Fitted, which: Any = None, *, level: float = 0.99, points: int = 5, progress: bool = False
-    ) -> Profile:
+    def profile(self, which: Any = None, *, level: float = 0.99, points: int = 5, progress: bool = False) -> Profile:
         """Profiled likelihoods of standard deviations, correlations, σ and fixed effects.
 
         For each value of one parameter the deviance is minimised over all others.  A REML fit is fitted by maximum
@@ -70,7 +68,7 @@ class Profiling:
         """
         return profiled(self, which, level, points, progress)
 
-    def _profile_conf_int(self: Fitted, level: float = 0.95, parm: Any = None) -> pd.DataFrame:
+    def _profile_conf_int(self, level: float = 0.95, parm: Any = None) -> pd.DataFrame:
         """Profile intervals, ``conf_low`` and ``conf_high``; rows as ``parm`` names them, readable by default."""
         profile = profiled(self, parm, level, FEW)
         table = profile.conf_int(level)
@@ -80,7 +78,7 @@ class Profiling:
         return table
 
 
-def profiled(m: Fitted, which: Any, level: float, points: int, progress: bool = False) -> Profile:
+def profiled(m: FittedModel, which: Any, level: float, points: int, progress: bool = False) -> Profile:
     """Profiles of the named parameters of a model; warns of what a reader of them must know."""
     coverage, steps = checked_level("profile", level), checked_count("profile", "points", points)
     every = parameters(m.terms, m.frame.fixed_names)
