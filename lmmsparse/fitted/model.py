@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from lmmsparse.design.terms import RandomTerm
-from lmmsparse.errors import ArgumentError
+from lmmsparse.errors import ArgumentError, IdentifiabilityWarning, SingularFitWarning
 from lmmsparse.estimation.control import Control
 from lmmsparse.estimation.estimates import Estimates
 from lmmsparse.estimation.fit import OptInfo, controlled_fit, start_near
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Float = NDArray[np.float64]
+Model = TypeVar("Model", bound="FittedModel")
 
 
 @dataclass(frozen=True, repr=False)
@@ -262,3 +264,13 @@ class FittedModel:
         """The model itself, after warnings of what a reader must know of it, at the line that called the fit."""
         warn_of(self.estimates, self.optinfo, self.objective, stacklevel=4)
         return self
+
+
+def as_ml(model: Model) -> Model:
+    """The model by maximum likelihood; what was said of its REML fit is not said again."""
+    if not model.is_reml:
+        return model
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SingularFitWarning)
+        warnings.simplefilter("ignore", IdentifiabilityWarning)
+        return model.refit_ml()

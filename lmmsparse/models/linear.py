@@ -20,7 +20,9 @@ from lmmsparse.fitted.model import FittedModel
 from lmmsparse.frame import ModelFrame
 from lmmsparse.inference.bootstrap.bootstrap import Resampling
 from lmmsparse.inference.ddf import checked_ddf
-from lmmsparse.inference.hypotheses.tests import Testing
+from lmmsparse.inference.hypotheses.drop1 import drop1
+from lmmsparse.inference.hypotheses.ranova import ranova
+from lmmsparse.inference.hypotheses.tests import anova_of_terms, contest
 from lmmsparse.inference.profile.profile import Profiling
 from lmmsparse.models.explaining import Explaining
 from lmmsparse.models.hints import hint
@@ -33,8 +35,14 @@ Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True, repr=False)
-class LinearMixedModel(Testing, Reporting, Profiling, Resampling, Explaining, Predicting, Diagnosing, FittedModel):
+class LinearMixedModel(Reporting, Profiling, Resampling, Explaining, Predicting, Diagnosing, FittedModel):
     """A linear mixed model fitted by `lmmsparse.models.lmer`."""
+
+    # hypotheses
+    contest = contest
+    anova = anova_of_terms
+    drop1 = drop1
+    ranova = ranova
 
     def coef(self) -> dict[str, Any]:
         """Fixed plus random effects of every level.

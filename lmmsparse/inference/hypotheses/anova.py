@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from lmmsparse.arguments import checked_flag
-from lmmsparse.errors import ArgumentError, IdentifiabilityWarning, NestingWarning, SingularFitWarning
-from lmmsparse.fitted.model import FittedModel
+from lmmsparse.errors import ArgumentError, NestingWarning
+from lmmsparse.fitted.model import FittedModel, as_ml
 from lmmsparse.frame.output import to_library
 from lmmsparse.inference.hypotheses.likelihood_ratio import likelihood_ratio
 from lmmsparse.inference.hypotheses.nesting import has_factors_of, is_nested
@@ -60,10 +60,10 @@ def anova(*models: FittedModel, refit: bool = True) -> Any:
     return compared(models, refit)
 
 
-def compared(models: tuple[Any, ...], refit: bool) -> Any:
+def compared(models: tuple[FittedModel, ...], refit: bool) -> Any:
     """What `anova` does; its warnings point at the caller of its caller."""
     fits = _checked(models, checked_flag("anova", "refit", refit))
-    fits.sort(key=_npar)
+    fits.sort(key=lambda m: m.df)
     rows: list[dict[str, Any]] = []
     for i, m in enumerate(fits):
         row = _measures(m)
@@ -79,31 +79,26 @@ def compared(models: tuple[Any, ...], refit: bool) -> Any:
                 )
             # with other factors, no variance of the larger model need be zero in the smaller
             variances = _dimensions(m) - _dimensions(before) if nested and has_factors_of(m, before) else 0
-            test = likelihood_ratio(before.criterion - m.criterion, _npar(m) - _npar(before), variances)
+            test = likelihood_ratio(before.criterion - m.criterion, m.df - before.df, variances)
             row |= {"Chisq": test.statistic, "Df": float(test.df), "p_value": test.p_value}
             row |= {"p_mixture": test.p_mixture, "reference": test.reference}
         rows.append(row)
     return to_library(pd.DataFrame(rows, columns=list(COLUMNS)), models[0].frame.library)
 
 
-def _npar(m: FittedModel) -> int:
-    return m.frame.X.shape[1] + len(m.objective.theta_names) + 1
-
-
-def _dimensions(m: FittedModel) -> int:
+def _dimensions(model: FittedModel) -> int:
     """Number of variances of random effects."""
-    return sum(len(term.names) for term in m.terms)
+    return sum(len(term.names) for term in model.terms)
 
 
-def _measures(m: FittedModel) -> dict[str, Any]:
-    npar = _npar(m)
+def _measures(model: FittedModel) -> dict[str, Any]:
     return {
-        "model": m.frame.formula.text,
-        "npar": npar,
-        "AIC": m.criterion + 2.0 * npar,
-        "BIC": m.criterion + np.log(len(m.frame.y)) * npar,
-        "logLik": -0.5 * m.criterion,
-        "deviance": m.criterion,
+        "model": model.frame.formula.text,
+        "npar": model.df,
+        "AIC": model.aic,
+        "BIC": model.bic,
+        "logLik": model.loglik,
+        "deviance": model.criterion,
         "Chisq": np.nan,
         "Df": np.nan,
         "p_value": np.nan,
@@ -112,11 +107,11 @@ def _measures(m: FittedModel) -> dict[str, Any]:
     }
 
 
-def _checked(models: tuple[Any, ...], refit: bool) -> list[Any]:
+def _checked(models: tuple[FittedModel, ...], refit: bool) -> list[FittedModel]:
     if len(models) < 2:
         raise ArgumentError(f"anova compares two models or more, got {len(models)}")
     for i, m in enumerate(models, start=1):
-        if not (hasattr(m, "frame") and hasattr(m, "objective") and hasattr(m, "refit_ml")):
+        if not isinstance(m, FittedModel):
             raise ArgumentError(f"anova: model {i} is no fitted model, but of type {type(m).__name__}")
         if m.estimates.perfect:
             raise ArgumentError(f"anova: model {i} fits perfectly, so that its likelihood has no maximum")
@@ -132,8 +127,8 @@ def _checked(models: tuple[Any, ...], refit: bool) -> list[Any]:
     return list(models)
 
 
-def _check_same_data(first: FittedModel, m: FittedModel, i: int) -> None:
-    one, other = first.frame, m.frame
+def _check_same_data(first: FittedModel, model: FittedModel, i: int) -> None:
+    one, other = first.frame, model.frame
     if len(one.y) != len(other.y):
         raise ArgumentError(
             f"anova: the models have different rows: model 1 {len(one.y)}, model {i} {len(other.y)}; "
@@ -153,13 +148,3 @@ def _check_same_data(first: FittedModel, m: FittedModel, i: int) -> None:
     weights = [np.ones(1) if frame.weights is None else frame.weights for frame in (one, other)]
     if not (weights[0] == weights[1]).all():
         raise ArgumentError(f"anova: models 1 and {i} have different weights")
-
-
-def as_ml(m: FittedModel) -> Any:
-    """The model by maximum likelihood; what was said of its REML fit is not said again."""
-    if not m.is_reml:
-        return m
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SingularFitWarning)
-        warnings.simplefilter("ignore", IdentifiabilityWarning)
-        return m.refit_ml()

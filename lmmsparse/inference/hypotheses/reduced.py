@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.design.terms import RandomTerm
-from lmmsparse.errors import ConvergenceWarning
+from lmmsparse.errors import ArgumentError, ConvergenceWarning
 from lmmsparse.estimation.fit import controlled_fit
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.formula import Bar
@@ -137,12 +137,18 @@ def _reduced_columns(term: RandomTerm, parts: Sequence[ModelTerm]) -> list[tuple
     return [(label, term.columns @ W, []) for label, W in maps]
 
 
-def refitted_criterion(m: FittedModel, label: str, X: Float, terms: tuple[RandomTerm, ...], reml: bool) -> float:
+def check_likelihood(model: FittedModel, method: str) -> None:
+    """Refuse a perfect fit, the likelihood of which has no maximum."""
+    if model.estimates.perfect:
+        raise ArgumentError(f"{method}: the model fits perfectly, so that its likelihood has no maximum")
+
+
+def refitted_criterion(model: FittedModel, label: str, X: Float, terms: tuple[RandomTerm, ...], reml: bool) -> float:
     """Smallest criterion of the model with other columns and terms.
 
     Parameters
     ----------
-    m : FittedModel
+    model : FittedModel
     label : str
         What was taken away, for a warning.
     X : (n, p) array
@@ -151,9 +157,9 @@ def refitted_criterion(m: FittedModel, label: str, X: Float, terms: tuple[Random
     reml : bool
     """
     if not terms:
-        objective = m.objective if m.objective.reml == reml else m.objective.with_reml(reml)
+        objective = model.objective if model.objective.reml == reml else model.objective.with_reml(reml)
         return objective(np.zeros(len(objective.theta_names)))
-    frame, control = m.frame, m.control
+    frame, control = model.frame, model.control
     objective = make_objective(
         frame.y_less_offset, X, terms, weights=frame.weights, reml=reml, memory_limit=control.memory_bytes
     )

@@ -10,8 +10,7 @@ import pandas as pd
 
 from lmmsparse.arguments import checked_count, checked_level
 from lmmsparse.errors import ArgumentError, ConvergenceWarning
-from lmmsparse.fitted.model import FittedModel
-from lmmsparse.inference.hypotheses.anova import as_ml
+from lmmsparse.fitted.model import FittedModel, as_ml
 from lmmsparse.inference.profile.curves import Profile, chosen, profile_curve
 from lmmsparse.inference.profile.restricted import parameters
 
