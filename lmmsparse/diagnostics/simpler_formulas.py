@@ -72,22 +72,22 @@ class FormulaSearch:
 
     Parameters
     ----------
-    m : FittedModel
+    model : FittedModel
     ranks : sequence of int
         Directions with a variance of every term.
     """
 
-    def __init__(self, m: FittedModel, ranks: Sequence[int]) -> None:
-        self.m, self.ranks = m, tuple(ranks)
+    def __init__(self, model: FittedModel, ranks: Sequence[int]) -> None:
+        self.model, self.ranks = model, tuple(ranks)
 
     def run(self) -> Alternatives:
         """Take away what costs nothing until nothing more can go."""
-        bars, designs = self.m.frame.formula.bars, self.m.frame.spec.bar_designs
-        start: State = tuple(whole_bar(term, bars[term.bar], designs[term.bar]) for term in self.m.terms)
-        state, value, closest = start, self.m.criterion, None
+        bars, designs = self.model.frame.formula.bars, self.model.frame.spec.bar_designs
+        start: State = tuple(whole_bar(term, bars[term.bar], designs[term.bar]) for term in self.model.terms)
+        state, value, closest = start, self.model.criterion, None
         while self._deficient(state):
             tried = [(self._criterion(candidate), candidate) for candidate in self._steps(state)]
-            free = [(c, s) for c, s in tried if c <= self.m.criterion + SAME]
+            free = [(c, s) for c, s in tried if c <= self.model.criterion + SAME]
             if not free:
                 finite = [(c, s) for c, s in tried if np.isfinite(c)]
                 closest = min(finite, key=lambda pair: pair[0], default=None)
@@ -124,11 +124,11 @@ class FormulaSearch:
             x = shiftable(one) if self.ranks[t] == 1 else None
             if x is None:
                 continue
-            constant = _ratio(self.m.estimates.templates[t], self.m.objective.design.coordinates.term_units(t))
+            constant = _ratio(self.model.estimates.templates[t], self.model.objective.design.coordinates.term_units(t))
             for digits in DIGITS:
                 candidate = _with(state, t, shifted(one, x, f"{constant:.{digits}g}"))
                 value = self._criterion(candidate)
-                if value <= self.m.criterion + min(SAME, ROUNDING * max(1.0, abs(self.m.criterion) / 1e4)):
+                if value <= self.model.criterion + min(SAME, ROUNDING * max(1.0, abs(self.model.criterion) / 1e4)):
                     found = value, candidate
                     state = candidate
                     break
@@ -140,16 +140,16 @@ class FormulaSearch:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a fit that did not end is no fit of the same likelihood
             try:
-                return refitted_criterion(self.m, "", self.m.frame.X, terms, self.m.is_reml)
+                return refitted_criterion(self.model, "", self.model.frame.X, terms, self.model.is_reml)
             except LmmError:
                 return float("inf")
 
     def _alternative(self, value: float, state: State) -> Alternative:
-        saved = len(self.m.objective.theta_names) - _parameters(state)
-        return Alternative(self._formula(state), value, value - self.m.criterion, saved)
+        saved = len(self.model.objective.theta_names) - _parameters(state)
+        return Alternative(self._formula(state), value, value - self.model.criterion, saved)
 
     def _formula(self, state: State) -> str:
-        formula = self.m.frame.formula
+        formula = self.model.frame.formula
         bars = sorted((one for one in state if one is not None), key=lambda one: one.whole.bar)
         summands = [formula.fixed, *(f"offset({text})" for text in formula.offsets)]
         summands += [written(one, formula.bars[one.whole.bar].factors) for one in bars]

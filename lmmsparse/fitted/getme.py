@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,21 +11,9 @@ from scipy.sparse import block_diag, csc_array, csr_array, hstack
 
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import ArgumentError
-from lmmsparse.estimation.estimates import Estimates
-from lmmsparse.frame import ModelFrame
-from lmmsparse.objective.linear import Objective
+from lmmsparse.fitted.model import FittedModel
 
 Float = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a fit consists of."""
-
-    frame: ModelFrame
-    terms: tuple[RandomTerm, ...]
-    objective: Objective
-    estimates: Estimates
 
 
 def random_matrix(terms: tuple[RandomTerm, ...]) -> csc_array:
@@ -53,12 +40,12 @@ def _flat(vectors: tuple[Float, ...]) -> Float:
     return np.concatenate([v.ravel() for v in vectors])
 
 
-def _fixed_information(parts: Parts) -> Float:
-    sigma2 = parts.estimates.sigma**2
-    return np.asarray(np.linalg.inv(parts.estimates.fixed_covariance / sigma2))
+def _fixed_information(model: FittedModel) -> Float:
+    sigma2 = model.estimates.sigma**2
+    return np.asarray(np.linalg.inv(model.estimates.fixed_covariance / sigma2))
 
 
-GETTERS: dict[str, Callable[[Parts], Any]] = {
+GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "X": lambda m: m.frame.X.copy(),
     "Z": lambda m: random_matrix(m.terms),
     "Zt": lambda m: csc_array(random_matrix(m.terms).T),
@@ -108,8 +95,25 @@ GETTERS: dict[str, Callable[[Parts], Any]] = {
 }
 
 
-def extract(name: str, parts: Parts) -> Any:
-    """The part of a model with one of lme4's ``getME`` names."""
+def getme(model: FittedModel, name: str) -> Any:
+    """A part of the model by lme4's name: ``X``, ``Z``, ``theta``, ``u``, ``b``, ``Lambda``, ``RX``, ``cnms`` ….
+
+    Parameters
+    ----------
+    name : str
+
+    Raises
+    ------
+    ArgumentError
+        There is no such part; the message lists them.
+
+    Examples
+    --------
+    >>> from lmmsparse import lmer, load_dataset
+    >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+    >>> m.getme("cnms")
+    [('Subject', ['(Intercept)', 'Days'])]
+    """
     if not isinstance(name, str) or name not in GETTERS:
         raise ArgumentError(f"getme: unknown name {name!r}; there are {', '.join(sorted(GETTERS))}")
-    return GETTERS[name](parts)
+    return GETTERS[name](model)

@@ -16,11 +16,12 @@ from lmmsparse.errors import ArgumentError, IdentifiabilityWarning, SingularFitW
 from lmmsparse.estimation.control import Control
 from lmmsparse.estimation.estimates import Estimates
 from lmmsparse.estimation.fit import OptInfo, controlled_fit, start_near
+from lmmsparse.estimation.many import Refits, refit_responses
 from lmmsparse.estimation.messages import warn_of
 from lmmsparse.fitted.call import Call
 from lmmsparse.fitted.varcorr import VarCorr, smallest_spread, term_covariances
 from lmmsparse.frame import ModelFrame
-from lmmsparse.frame.response import check_response
+from lmmsparse.frame.response import check_response, check_responses
 from lmmsparse.objective.linear import Objective
 
 if TYPE_CHECKING:
@@ -212,6 +213,32 @@ class FittedModel:
         start = start_near(objective, self.theta)
         estimates, info = controlled_fit(objective, self.control, start=start)
         return replace(self, frame=frame, objective=objective, estimates=estimates, optinfo=info).warned()
+
+    def refit_many(self, Y: ArrayLike) -> Refits:
+        """The same model for many responses at once, each search warm from θ̂.
+
+        Parameters
+        ----------
+        Y : (n, m) array
+            Finite; one column a response, as `simulate` draws them.
+
+        Returns
+        -------
+        Refits
+            Arrays ``theta`` (m, n_theta), ``beta`` and ``std_error`` (m, p), ``sigma``, ``criterion``, ``converged``,
+            ``singular`` (m,).
+
+        Examples
+        --------
+        >>> from lmmsparse import lmer, load_dataset
+        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+        >>> many = m.refit_many(m.simulate(nsim=100, seed=1))
+        >>> many.theta.shape, bool(many.converged.all())
+        ((100, 3), True)
+        """
+        values = check_responses(Y, self.frame)
+        responses = values if self.frame.offset is None else values - self.frame.offset[:, None]
+        return refit_responses(self.objective, responses, self.estimates.theta, self.control)
 
     def refit_ml(self) -> Self:
         """The same model fitted by maximum likelihood; the model itself when it was.

@@ -45,5 +45,5 @@ def is_remembered(function: Callable[..., Any], model: Any) -> bool:
 
 
 def _key(function: Callable[..., Any]) -> str:
-    """No attribute can have this name."""
-    return f"{function.__module__}:{function.__qualname__}"
+    """A name that no attribute can have, and that is not offered as one."""
+    return f"_{function.__module__}:{function.__qualname__}"

@@ -1,10 +1,11 @@
-"""Tests of every fixed effect by the method of degrees of freedom that is asked for."""
+"""t and F tests with the degrees of freedom that were asked for."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
@@ -12,7 +13,8 @@ from lmmsparse.errors import ArgumentError
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.inference.kenward_roger import kenward_roger_of, kr_test
 from lmmsparse.inference.uncertainty import uncertainty_of
-from lmmsparse.inference.wald import TTest, t_tests
+from lmmsparse.inference.wald import FTest, TTest, f_test, independent_rows, t_tests
+from lmmsparse.numerics.distributions import chi2_upper, normal_lower, t_two_sided
 
 Float = NDArray[np.float64]
 
@@ -55,3 +57,83 @@ def fixed_tests(model: FittedModel, method: str | None) -> TTest:
     df = np.array([kr_test(row[None], beta, known).den_df for row in np.eye(count)])
     statistic = beta / error
     return TTest(beta, error, df, statistic, np.asarray(2.0 * stdtr(df, -np.abs(statistic))))
+
+
+def joint_test(model: FittedModel, L: Float, ddf: str | None) -> FTest:
+    """F test of Lβ = 0; without degrees of freedom (None) r F is referred to χ²_r.  NaN for a perfect fit.
+
+    Parameters
+    ----------
+    model : FittedModel
+    L : (rows, p) array
+        Rows may be linearly dependent.
+    ddf : {"satterthwaite", "kenward-roger"} or None
+    """
+    beta = model.estimates.beta
+    if model.estimates.perfect:  # without a residual variance an F has no distribution
+        return FTest(len(independent_rows(L, model.estimates.fixed_covariance)), np.nan, np.nan, np.nan)
+    if ddf == "satterthwaite":
+        return f_test(L, beta, uncertainty_of(model))
+    C = model.estimates.fixed_covariance
+    independent = independent_rows(L, C)
+    if ddf == "kenward-roger":
+        return kr_test(independent, beta, kenward_roger_of(model))
+    rank = len(independent)
+    variance = np.einsum("mi,ij,mj->m", independent, C, independent)
+    statistic = float(((independent @ beta) ** 2 / variance).mean())
+    return FTest(rank, np.nan, statistic, float(chi2_upper(rank * statistic, rank)))
+
+
+def single_tests(model: FittedModel, L: Float, ddf: str | None) -> TTest:
+    """t tests of the rows of Lβ = 0; without degrees of freedom (None) they are normal tests.  NaN for a perfect fit.
+
+    Parameters
+    ----------
+    model : FittedModel
+    L : (rows, p) array
+    ddf : {"satterthwaite", "kenward-roger"} or None
+    """
+    beta = model.estimates.beta
+    if model.estimates.perfect:
+        return TTest(L @ beta, *np.full((4, len(L)), np.nan))
+    if ddf == "satterthwaite":
+        return t_tests(L, beta, uncertainty_of(model))
+    C = model.estimates.fixed_covariance if ddf is None else kenward_roger_of(model).adjusted
+    estimate, error = L @ beta, np.sqrt(np.einsum("mi,ij,mj->m", L, C, L))
+    statistic = estimate / error
+    if ddf is None:
+        return TTest(
+            estimate, error, np.full(len(L), np.nan), statistic, np.asarray(2.0 * normal_lower(-np.abs(statistic)))
+        )
+    df = np.array([kr_test(row[None, :], beta, kenward_roger_of(model)).den_df for row in L])
+    return TTest(estimate, error, df, statistic, np.asarray(t_two_sided(statistic, df)))
+
+
+def df_fixed(model: FittedModel, ddf: str = "satterthwaite") -> pd.Series:
+    """Degrees of freedom of the t test of every fixed effect.
+
+    Parameters
+    ----------
+    ddf : {"satterthwaite", "kenward-roger"}
+
+    Returns
+    -------
+    pandas.Series
+        By name of the fixed effect; NaN when the residual variance is zero.
+
+    Raises
+    ------
+    ArgumentError
+        The method is unknown, or Kenward and Roger's is asked of an ML fit.
+
+    Examples
+    --------
+    >>> from lmmsparse import lmer, load_dataset
+    >>> m = lmer("Reaction ~ Days + (1 | Subject)", load_dataset("sleepstudy"))
+    >>> [round(df, 1) for df in m.df_fixed()]
+    [22.8, 161.0]
+    """
+    method = checked_ddf(ddf, "df_fixed", model.is_reml)
+    if method is None:
+        raise ArgumentError("df_fixed: ddf must be 'satterthwaite' or 'kenward-roger', got None")
+    return pd.Series(fixed_tests(model, method).df, index=model.fixef.index, name="df")

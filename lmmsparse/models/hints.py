@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from lmmsparse.fitted.model import FittedModel
+
 #: Name elsewhere → what to write here.
 ELSEWHERE = {
     "AIC": "m.aic",
@@ -34,3 +38,11 @@ ELSEWHERE = {
 def hint(name: str) -> str | None:
     """The end of an error about an attribute that is called otherwise here; None where nothing is known."""
     return None if name not in ELSEWHERE else f"use {ELSEWHERE[name]}"
+
+
+def advice(model: FittedModel, name: str) -> Any:
+    """Of an unknown attribute: say where a name of lme4's or statsmodels' is here."""
+    known = hint(name)
+    if known is None:
+        return object.__getattribute__(model, name)  # the usual error, or that of a property
+    raise AttributeError(f"a fitted model has no {name!r}; {known}")

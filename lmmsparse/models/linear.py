@@ -1,42 +1,97 @@
-"""The fitted model: immutable, with its extractors.  Methods orchestrate; numbers are computed in the rooms below."""
+"""What a linear mixed model can do: a table of contents of the functions that take a fitted model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from lmmsparse.design.terms import RandomTerm
-from lmmsparse.diagnostics.influence.influence import Diagnosing
+from lmmsparse.diagnostics.influence.influence import cooks_distance, dfbetas, influence
+from lmmsparse.diagnostics.residuals import hatvalues, resid
+from lmmsparse.diagnostics.singularity import singularity
 from lmmsparse.estimation.control import Control
 from lmmsparse.estimation.fit import controlled_fit
-from lmmsparse.estimation.messages import notes, warn_of
+from lmmsparse.estimation.messages import warn_of
 from lmmsparse.fitted.call import Call
-from lmmsparse.fitted.effects import coefficient_frames
-from lmmsparse.fitted.getme import Parts, extract
+from lmmsparse.fitted.effects import coef, ranef
+from lmmsparse.fitted.getme import getme
+from lmmsparse.fitted.means import fitted_means
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.frame import ModelFrame
-from lmmsparse.inference.bootstrap.bootstrap import Resampling
-from lmmsparse.inference.ddf import checked_ddf
+from lmmsparse.inference.bootstrap.bootstrap import bootstrap
+from lmmsparse.inference.conf_int import conf_int
+from lmmsparse.inference.ddf import df_fixed, fixed_tests
 from lmmsparse.inference.hypotheses.drop1 import drop1
 from lmmsparse.inference.hypotheses.ranova import ranova
 from lmmsparse.inference.hypotheses.tests import anova_of_terms, contest
-from lmmsparse.inference.profile.profile import Profiling
-from lmmsparse.models.explaining import Explaining
-from lmmsparse.models.hints import hint
+from lmmsparse.inference.kenward_roger import kenward_roger_of
+from lmmsparse.inference.profile.profile import profile
+from lmmsparse.inference.uncertainty import uncertainty_of
+from lmmsparse.inference.vcov import vcov
+from lmmsparse.models.hints import advice
 from lmmsparse.objective.linear import Objective
-from lmmsparse.prediction.predict import Predicting
-from lmmsparse.report.summary import Summary, summarize
-from lmmsparse.report.tidy import Reporting
+from lmmsparse.prediction.predict import model_matrix_of, predict
+from lmmsparse.prediction.simulate import simulate
+from lmmsparse.report.augment import augment
+from lmmsparse.report.glance import glance
+from lmmsparse.report.summary import brief, summary
+from lmmsparse.report.tidy import tidy
+from lmmsparse.variance.marginal import marginal_cov
+from lmmsparse.variance.principal import re_pca
+from lmmsparse.variance.shares import icc, r2
+from lmmsparse.variance.shrinkage import shrinkage
 
 Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True, repr=False)
-class LinearMixedModel(Reporting, Profiling, Resampling, Explaining, Predicting, Diagnosing, FittedModel):
-    """A linear mixed model fitted by `lmmsparse.models.lmer`."""
+class LinearMixedModel(FittedModel):
+    """A linear mixed model fitted by `lmmsparse.models.lmer`.
+
+    Attributes
+    ----------
+    frame : ModelFrame
+        Rows kept, matrices and grouping factors.
+    terms : tuple of RandomTerm
+        Random-effect terms in the order of θ.
+    objective : Objective
+        The criterion as a function of θ: ``m.objective(theta)``, ``m.objective.gradient(theta)``.
+    estimates : Estimates
+    optinfo : OptInfo
+        Record of the search.
+    control : Control
+    call : Call
+        What it was called with.
+    """
+
+    # random effects
+    ranef = ranef
+    coef = coef
+    getme = getme
+
+    # how well the estimates are known
+    vcov = vcov
+    df_fixed = df_fixed
+    uncertainty = cached_property(uncertainty_of)
+    kenward_roger = cached_property(kenward_roger_of)
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """p-values of the fixed effects, with Satterthwaite's degrees of freedom.
+
+        Examples
+        --------
+        >>> from lmmsparse import lmer, load_dataset
+        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+        >>> float(m.pvalues["Days"])
+        3.26e-06
+        """
+        return pd.Series(fixed_tests(self, "satterthwaite").p_value, index=self.fixef.index, name="p_value")
 
     # hypotheses
     contest = contest
@@ -44,83 +99,45 @@ class LinearMixedModel(Reporting, Profiling, Resampling, Explaining, Predicting,
     drop1 = drop1
     ranova = ranova
 
-    def coef(self) -> dict[str, Any]:
-        """Fixed plus random effects of every level.
+    # intervals
+    conf_int = conf_int
+    profile = profile
+    bootstrap = bootstrap
 
-        Returns
-        -------
-        dict of str to frame
-            A frame for every grouping factor: one row a level, one column an effect.
+    # what the variances mean
+    icc = icc
+    r2 = r2
+    marginal_cov = marginal_cov
+    shrinkage = shrinkage
+    re_pca = re_pca
 
-        Examples
-        --------
-        >>> from lmmsparse import lmer, load_dataset
-        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
-        >>> m.coef()["Subject"].head(2).round(2)
-             (Intercept)   Days
-        308       253.66  19.67
-        309       211.01   1.85
-        """
-        return coefficient_frames(self.terms, self.estimates.b, self.fixef, self.frame.library)
+    # prediction
+    predict = predict
+    simulate = simulate
+    model_matrix_of = model_matrix_of
 
-    def getme(self, name: str) -> Any:
-        """A part of the model by lme4's name: ``X``, ``Z``, ``theta``, ``u``, ``b``, ``Lambda``, ``RX``, ``cnms`` ….
+    # diagnostics
+    resid = resid
+    hatvalues = hatvalues
+    influence = influence
+    cooks_distance = cooks_distance
+    dfbetas = dfbetas
+    singularity = singularity
 
-        Parameters
-        ----------
-        name : str
+    @property
+    def fitted(self) -> pd.Series:
+        """Xβ̂ + Zb̂ + offset of every row."""
+        return self.frame.series(fitted_means(self), "fitted")
 
-        Raises
-        ------
-        ArgumentError
-            There is no such part; the message lists them.
-
-        Examples
-        --------
-        >>> from lmmsparse import lmer, load_dataset
-        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
-        >>> m.getme("cnms")
-        [('Subject', ['(Intercept)', 'Days'])]
-        """
-        return extract(name, Parts(self.frame, self.terms, self.objective, self.estimates))
-
-    def summary(self, ddf: str | None = "satterthwaite") -> Summary:
-        """The fit as lmerTest's ``summary`` prints it; ``print(m.summary())``.
-
-        Parameters
-        ----------
-        ddf : {"satterthwaite", "kenward-roger", None}
-            Degrees of freedom of the t tests; None for lme4's summary, without them.  Where they would take long
-            or cannot be had, the summary is without them and says so.
-
-        Raises
-        ------
-        ArgumentError
-            The method is unknown, or Kenward and Roger's is asked of an ML fit.
-
-        Examples
-        --------
-        >>> from lmmsparse import lmer, load_dataset
-        >>> m = lmer("Reaction ~ Days + (1 | Subject)", load_dataset("sleepstudy"))
-        >>> m.summary(ddf="kenward-roger").coefficients[["std_error", "df"]].round(2)
-                     std_error      df
-        (Intercept)       9.75   22.81
-        Days              0.80  161.00
-        """
-        method = checked_ddf(ddf, "summary", self.is_reml)
-        return summarize(self, self.call, notes(self.frame, self.optinfo), method)
-
-    def __str__(self) -> str:
-        return self.summary(ddf=None).brief()
+    # reports
+    summary = summary
+    tidy = tidy
+    glance = glance
+    augment = augment
+    __str__ = brief
 
     if not TYPE_CHECKING:  # a checker is to know what there is
-
-        def __getattr__(self, name: str) -> Any:
-            """Of an unknown attribute: say where a name of lme4's or statsmodels' is here."""
-            advice = hint(name)
-            if advice is None:
-                return object.__getattribute__(self, name)  # the usual error, or that of a property
-            raise AttributeError(f"a fitted model has no {name!r}; {advice}")
+        __getattr__ = advice
 
 
 def fitted_model(
@@ -135,5 +152,6 @@ def fitted_model(
 ) -> LinearMixedModel:
     """Fit an objective and wrap the estimates; warns of what a reader of the result must know."""
     estimates, info = controlled_fit(objective, control, start=start, watch=watch)
+    model = LinearMixedModel(frame, terms, objective, estimates, info, control, call)
     warn_of(estimates, info, objective, stacklevel=4)
-    return LinearMixedModel(frame, terms, objective, estimates, info, control, call)
+    return model

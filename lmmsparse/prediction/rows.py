@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import ArgumentError, NewDataError
 from lmmsparse.fitted.means import Selected, random_part, selected_effects
-from lmmsparse.frame import Codes, ModelFrame, Table
+from lmmsparse.fitted.model import FittedModel
+from lmmsparse.frame import Codes, ModelFrame, Table, open_table
 from lmmsparse.frame.selection import check_same_index, numeric_argument
 
 Float = NDArray[np.float64]
@@ -158,6 +159,26 @@ def new_rows(
         None if weights is None else checked_weights(weights, table),
         False,
     )
+
+
+def opened(model: FittedModel, newdata: Any, offset: Any, method: str) -> tuple[Table, Any]:
+    """New data, and the offset that goes with them: by default their column of the name that the fit had."""
+    table = open_table(newdata, allow_empty=True)
+    if model.call.has_offset and offset is None:
+        if model.call.offset not in table.places:
+            raise NewDataError(
+                "the model was fitted with an offset argument: "
+                f"give {method}(newdata, offset=...) the offset of the new rows, 0 for none"
+            )
+        offset = model.call.offset
+    return table, offset
+
+
+def check_no_row_values(method: str, offset: Any, weights: Any) -> None:
+    """Refuse values of new rows where there are none."""
+    if offset is not None or weights is not None:
+        name = "weights" if offset is None else "offset"
+        raise ArgumentError(f"{method}: {name} goes with newdata; the rows of the fit have theirs")
 
 
 def check_levels(codes: Codes, group: str) -> None:

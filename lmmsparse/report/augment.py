@@ -24,6 +24,42 @@ Float = NDArray[np.float64]
 SAME = 1e-9
 
 
+def augment(model: FittedModel, data: Any = None) -> Any:
+    """The rows of the fit with what the model says of each.
+
+    Parameters
+    ----------
+    data : frame or dict of arrays, optional
+        The data of the fit, to have all their columns; by default the response, the columns of X and the grouping
+        factors.
+
+    Returns
+    -------
+    frame
+        One row a row of the fit, with the columns ``fitted``, ``resid``, ``fixed`` (the mean without random
+        effects), ``random`` (their sum), ``scaled_resid`` (over its standard deviation) and, where the model has
+        them, ``weight`` and ``offset``.  A name that the data have already gets a dot in front: ``.fixed``.
+
+    Raises
+    ------
+    DataError
+        The data have another number of rows than those of the fit.
+
+    Examples
+    --------
+    >>> from lmmsparse import lmer, load_dataset
+    >>> sleep = load_dataset("sleepstudy")
+    >>> m = lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    >>> m.augment(sleep)[["Subject", "Reaction", "fitted", "fixed"]].head(2).round(1)
+      Subject  Reaction  fitted  fixed
+    0     308     249.6   253.7  251.4
+    1     308     258.7   273.3  261.9
+    """
+    library = model.frame.library
+    rows = to_library(model_rows(model), library) if data is None else kept_rows(data, model.frame)
+    return with_columns(rows, row_values(model))
+
+
 def row_values(model: FittedModel) -> dict[str, Float]:
     """What the model says of every row: mean, its parts, residuals, and the weight and offset where there are any."""
     frame, estimates = model.frame, model.estimates

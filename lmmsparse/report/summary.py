@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 import textwrap
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lmmsparse.diagnostics.residuals import resid
 from lmmsparse.errors import LmmError
-from lmmsparse.fitted.call import Call
+from lmmsparse.estimation.messages import notes
+from lmmsparse.fitted.model import FittedModel
 from lmmsparse.fitted.remembered import is_remembered
 from lmmsparse.fitted.varcorr import VarCorr
-from lmmsparse.inference.ddf import METHODS, fixed_tests
+from lmmsparse.inference.ddf import METHODS, checked_ddf, fixed_tests
 from lmmsparse.inference.uncertainty import uncertainty_of
+from lmmsparse.inference.vcov import vcov
 from lmmsparse.rprint.numbers import DEFAULT_DIGITS, format_numbers, round_decimals, zap_small
 from lmmsparse.rprint.tables import (
     COEFFICIENT_DIGITS,
@@ -144,50 +146,65 @@ class Summary:
         return "\n".join(lines)
 
 
-def summarize(model: Any, call: Call, messages: tuple[str, ...], ddf: str | None = None) -> Summary:
-    """The summary of a fitted model.
-
-    Degrees of freedom that cannot be had, or only after a long time, are left out, and a remark says so.
+def summary(model: FittedModel, ddf: str | None = "satterthwaite") -> Summary:
+    """The fit as lmerTest's ``summary`` prints it; ``print(m.summary())``.
 
     Parameters
     ----------
-    model : LinearMixedModel
-    call : Call
-        How it was fitted.
-    messages : tuple of str
     ddf : {"satterthwaite", "kenward-roger", None}
-        Degrees of freedom of the t tests.
+        Degrees of freedom of the t tests; None for lme4's summary, without them.  Where they would take long
+        or cannot be had, the summary is without them and says so.
+
+    Raises
+    ------
+    ArgumentError
+        The method is unknown, or Kenward and Roger's is asked of an ML fit.
+
+    Examples
+    --------
+    >>> from lmmsparse import lmer, load_dataset
+    >>> m = lmer("Reaction ~ Days + (1 | Subject)", load_dataset("sleepstudy"))
+    >>> m.summary(ddf="kenward-roger").coefficients[["std_error", "df"]].round(2)
+                 std_error      df
+    (Intercept)       9.75   22.81
+    Days              0.80  161.00
     """
-    coefficients, remark = _coefficients(model, ddf)
+    method = checked_ddf(ddf, "summary", model.is_reml)
+    coefficients, remark = _coefficients(model, method)
     sd, correlation = model.bse.to_numpy(), None
     if len(sd) > 1:
-        correlation = pd.DataFrame(model.vcov().to_numpy() / np.outer(sd, sd), model.bse.index, model.bse.index)
+        correlation = pd.DataFrame(vcov(model).to_numpy() / np.outer(sd, sd), model.bse.index, model.bse.index)
     return Summary(
         reml=model.is_reml,
         formula=model.frame.formula.text,
-        data_name=call.data,
-        weights=call.weights,
-        offset=call.offset,
-        subset=call.subset,
+        data_name=model.call.data,
+        weights=model.call.weights,
+        offset=model.call.offset,
+        subset=model.call.subset,
         criterion=model.criterion,
         aic=model.aic,
         bic=model.bic,
         loglik=model.loglik,
         deviance=model.deviance,
         df_resid=model.df_resid,
-        scaled_residuals=model.resid("scaled").dropna().to_numpy(),
+        scaled_residuals=resid(model, "scaled").dropna().to_numpy(),
         varcorr=model.varcorr,
         nobs=model.nobs,
         ngroups=model.ngroups,
         coefficients=coefficients,
         correlation=correlation,
-        messages=messages,
-        ddf=METHODS[ddf or "satterthwaite"],
+        messages=notes(model.frame, model.optinfo),
+        ddf=METHODS[method or "satterthwaite"],
         remark=remark,
     )
 
 
-def _coefficients(model: Any, ddf: str | None) -> tuple[pd.DataFrame, str | None]:
+def brief(model: FittedModel) -> str:
+    """The text that lme4 prints for a model."""
+    return summary(model, ddf=None).brief()
+
+
+def _coefficients(model: FittedModel, ddf: str | None) -> tuple[pd.DataFrame, str | None]:
     """Table of the fixed effects, and why it has no degrees of freedom where they were wanted."""
     plain = pd.DataFrame({"estimate": model.fixef, "std_error": model.bse, "statistic": model.tvalues})
     if ddf is None or plain.empty:

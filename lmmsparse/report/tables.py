@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from lmmsparse.fitted.effects import mode_covariances, mode_frames, terms_by_group
 from lmmsparse.fitted.model import FittedModel
+from lmmsparse.inference.conf_int import variance_intervals
 from lmmsparse.inference.ddf import fixed_tests
-from lmmsparse.inference.intervals import correlation_intervals, sd_intervals, t_intervals
-from lmmsparse.inference.parameters import delta_covariance, standard_deviations, variance_parameters
-from lmmsparse.inference.uncertainty import uncertainty_of
+from lmmsparse.inference.intervals import t_intervals
+from lmmsparse.inference.parameters import variance_parameters
+from lmmsparse.inference.vcov import variance_estimates
 
 Float = NDArray[np.float64]
 
@@ -31,40 +32,6 @@ COLUMNS = (
     "conf_low",
     "conf_high",
 )
-
-
-def variance_estimates(model: FittedModel) -> tuple[Float, Float]:
-    """Standard deviations and correlations, and their covariance matrix; NaN where there is none."""
-    values, slopes = standard_deviations(model.terms, model.estimates.theta, model.sigma)
-    parameters = variance_parameters(model.terms)
-    if model.estimates.perfect:
-        return values, np.full(slopes.shape, np.nan)
-    working, known = slopes.copy(), uncertainty_of(model)
-    # the second derivatives are with respect to θ in working coordinates
-    working[:, :-1] = np.linalg.solve(model.objective.theta_map.T, slopes[:, :-1].T).T
-    correlations = np.array([not parameter.is_sd for parameter in parameters])
-    units = known.units
-    hessian, covariance = units[:, None] * known.hessian * units, known.covariance / units / units[:, None]
-    return values, delta_covariance(values, working * units, correlations, hessian, covariance)
-
-
-def full_covariance(model: FittedModel) -> pd.DataFrame:
-    """Covariance matrix of fixed effects, standard deviations, correlations and σ: the two blocks, by name."""
-    names = [*model.fixef.index, *(parameter.name for parameter in variance_parameters(model.terms))]
-    p = len(model.fixef)
-    matrix = np.zeros((len(names), len(names)))
-    matrix[:p, :p] = model.estimates.fixed_covariance
-    matrix[p:, p:] = variance_estimates(model)[1]
-    return pd.DataFrame(matrix, index=names, columns=names)
-
-
-def variance_intervals(model: FittedModel, values: Float, errors: Float, level: float) -> Float:
-    """Wald intervals of standard deviations on the log scale and of correlations on Fisher's, (m, 2)."""
-    is_sd = np.array([parameter.is_sd for parameter in variance_parameters(model.terms)])
-    with np.errstate(invalid="ignore"):
-        correlations = np.where(is_sd, np.nan, values)
-    either = sd_intervals(values, errors, level), correlation_intervals(correlations, errors, level)
-    return np.where(is_sd[:, None], *either)
 
 
 def fixed_table(model: FittedModel, method: str | None, level: float) -> pd.DataFrame:

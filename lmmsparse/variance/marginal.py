@@ -15,7 +15,9 @@ from lmmsparse.arguments import near_miss, unknown_name
 from lmmsparse.design.coordinates import WorkingDesign
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import ArgumentError, MemoryLimitError
+from lmmsparse.fitted.model import FittedModel
 from lmmsparse.frame.grouping import labels_of
+from lmmsparse.numerics.threads import single_threaded_blas
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -72,6 +74,53 @@ class MarginalCovariance:
         return f"{head}:\n{shown.to_string()}{more}"
 
     __repr__ = __str__
+
+
+def marginal_cov(model: FittedModel, level: Any, group: str | None = None) -> MarginalCovariance:
+    """The model's covariance matrix V_i of the rows of one level, random effects integrated out.
+
+    V_i = Σ_t Z_t Σ_t Z_tᵀ + σ̂² W⁻¹ on these rows, over all terms of the model: rows that share a level of another
+    grouping factor are correlated through that as well.
+
+    Parameters
+    ----------
+    level : str or value
+        Level of the grouping factor; that of an interaction ``b:a`` reads ``"x:y"``, as in `ranef`.
+    group : str, optional
+        Name of the grouping factor; not needed when there is one only.
+
+    Returns
+    -------
+    MarginalCovariance
+        ``covariance`` and ``correlation``, (n_i, n_i) pandas frames by the row labels of the data; printed, the
+        standard deviations and correlations.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such level or grouping factor, or several factors and none is named.
+    MemoryLimitError
+        The level has so many rows that the matrix would not fit into memory.
+
+    Examples
+    --------
+    >>> from lmmsparse import lmer, load_dataset
+    >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+    >>> m.marginal_cov("308").correlation.iloc[:3, :3].round(3).to_numpy().tolist()
+    [[1.0, 0.48, 0.466], [0.48, 1.0, 0.514], [0.466, 0.514, 1.0]]
+    """
+    name, label, rows = rows_of_level(model.terms, level, group)
+    with single_threaded_blas():
+        V = marginal_covariance(
+            model.objective.design,
+            model.frame.weights,
+            model.estimates.solution.templates,
+            model.sigma,
+            rows,
+            model.control.memory_bytes,
+        )
+    index = model.frame.index[rows]
+    return MarginalCovariance(name, label, pd.DataFrame(V, index=index, columns=index))
 
 
 def rows_of_level(terms: Sequence[RandomTerm], level: Any, group: str | None) -> tuple[str, str, Index]:

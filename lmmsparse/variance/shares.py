@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from lmmsparse.arguments import checked_flag
 from lmmsparse.design.coordinates import WorkingDesign
+from lmmsparse.fitted.model import FittedModel
+from lmmsparse.frame.output import to_library
 from lmmsparse.numerics.dense import row_chunks
 from lmmsparse.numerics.orthonormal import gram
+from lmmsparse.numerics.threads import single_threaded_blas
 
 Float = NDArray[np.float64]
 
@@ -95,6 +101,97 @@ class RSquared:
     def __str__(self) -> str:
         head = f"R squared: marginal {self.marginal:.4f}, conditional {self.conditional:.4f}"
         return f"{head}\nVariance:\n{self.parts}"
+
+
+def icc(model: FittedModel, by_group: bool = False) -> Any:
+    """Intraclass correlation: the share of the random effects in the variance.
+
+    Adjusted, it is random / (random + residual); unadjusted, random / (fixed + random + residual).  In a model
+    with one random intercept and no weights the adjusted one is the correlation of two rows of a level.
+
+    Parameters
+    ----------
+    by_group : bool
+        The share of every grouping factor.
+
+    Returns
+    -------
+    IntraclassCorrelation
+        ``adjusted``, ``unadjusted`` and the ``parts`` of the variance.
+    frame
+        With ``by_group``: ``group, variance, adjusted, unadjusted``, one row a grouping factor, and one for the
+        residual.  The adjusted shares sum to one.
+
+    Raises
+    ------
+    ArgumentError
+        ``by_group`` is neither True nor False.
+
+    Notes
+    -----
+    The parts are those of `r2`.
+
+    Examples
+    --------
+    >>> from lmmsparse import lmer, load_dataset
+    >>> m = lmer("strength ~ 1 + (1 | batch / cask)", load_dataset("Pastes"))
+    >>> round(m.icc().adjusted, 3)
+    0.937
+    >>> m.icc(by_group=True)[["group", "adjusted"]].round(3).to_numpy().tolist()
+    [['cask:batch', 0.783], ['batch', 0.154], ['Residual', 0.063]]
+    """
+    each = checked_flag("icc", "by_group", by_group)
+    parts = parts_of(model)
+    if not each:
+        random = parts.random_total
+        return IntraclassCorrelation(share(random, parts.unexplained), share(random, parts.total), parts)
+    rows = [
+        (name, value, share(value, parts.unexplained), share(value, parts.total))
+        for name, value in [*parts.random.items(), ("Residual", parts.residual)]
+    ]
+    columns = ["group", "variance", "adjusted", "unadjusted"]
+    return to_library(pd.DataFrame(rows, columns=columns), model.frame.library)
+
+
+def r2(model: FittedModel) -> RSquared:
+    """Marginal and conditional R²: what fixed effects, and fixed and random effects, explain of the variance.
+
+    Returns
+    -------
+    RSquared
+        ``marginal``, ``conditional`` and the ``parts`` of the variance.
+
+    Notes
+    -----
+    Nakagawa, Johnson and Schielzeth (2017), with the variance of random slopes of Johnson (2014).  The fixed part
+    is the variance of Xβ̂ over the rows (divisor n − 1); the random part the mean over the rows of zᵀΣz, summed
+    over the terms; the residual part σ̂² times the mean of 1/w, which does not depend on the unit of the weights.
+    Every row counts once, whatever its weight.  An offset is known, nothing that the model explains, and left out.
+
+    Examples
+    --------
+    >>> from lmmsparse import lmer, load_dataset
+    >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+    >>> print(m.r2())
+    R squared: marginal 0.2787, conditional 0.7992
+    Variance:
+      fixed     908.953
+      Subject   1698.07
+      residual  654.941
+    """
+    parts = parts_of(model)
+    fixed, both = parts.fixed, parts.fixed + parts.random_total
+    return RSquared(share(fixed, parts.total), share(both, parts.total), parts)
+
+
+def parts_of(model: FittedModel) -> VarianceParts:
+    """The parts of the variance that a model says of its response."""
+    with single_threaded_blas():
+        templates = model.estimates.solution.templates
+        frame = model.frame
+        return variance_parts(
+            frame.X, model.estimates.beta, model.objective.design, frame.weights, templates, model.sigma
+        )
 
 
 def share(part: float, whole: float) -> float:

@@ -11,10 +11,10 @@ import pytest
 from scipy.stats import norm
 from scipy.stats import t as t_distribution
 
+import lmmsparse.inference.conf_int
 import lmmsparse.report.summary
 from lmmsparse import lmer, load_dataset
 from lmmsparse.errors import ArgumentError, DataError, LmmError, LmmWarning
-from lmmsparse.models.linear import LinearMixedModel
 from tests.answers import answers
 
 Fit = Callable[..., Any]
@@ -322,13 +322,13 @@ def test_parameters_are_chosen_by_either_name(model: Any) -> None:
 def test_other_methods_are_called_with_lme4s_names(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
 
-    def limits(self: Any, level: float, parm: list[str]) -> pd.DataFrame:
+    def limits(m: Any, level: float, parm: list[str]) -> pd.DataFrame:
         calls.append((level, parm))
         backwards = parm[::-1]
         return pd.DataFrame({"lower": range(len(parm)), "upper": 9.0}, index=backwards)
 
-    monkeypatch.setattr(LinearMixedModel, "_profile_conf_int", limits, raising=False)
-    monkeypatch.setattr(LinearMixedModel, "_boot_conf_int", limits, raising=False)
+    monkeypatch.setattr(lmmsparse.inference.conf_int, "profile_limits", limits)
+    monkeypatch.setattr(lmmsparse.inference.conf_int, "bootstrap_limits", limits)
     wald, profile = model.conf_int(), model.conf_int(method="profile")
     pd.testing.assert_frame_equal(profile[["term", "estimate"]], wald[["term", "estimate"]])
     assert list(profile["conf_low"]) == [5, 4, 3, 2, 1, 0] and (profile["conf_high"] == 9.0).all()

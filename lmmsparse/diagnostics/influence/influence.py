@@ -1,4 +1,4 @@
-"""Methods of a fitted model: residuals, hat values, and what single rows or levels do to the estimates."""
+"""What single rows or levels do to the estimates of a fitted model."""
 
 from __future__ import annotations
 
@@ -9,252 +9,174 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmmsparse.arguments import checked_choice, checked_flag
+from lmmsparse.arguments import checked_flag
 from lmmsparse.diagnostics.influence.result import Influence
 from lmmsparse.diagnostics.influence.sets import sets_of_rows
 from lmmsparse.diagnostics.influence.theta_held import held_estimates
 from lmmsparse.diagnostics.influence.theta_refitted import refitted_estimates
-from lmmsparse.diagnostics.residuals import cooks_distances, row_variances
 from lmmsparse.errors import ArgumentError, RankDeficiencyWarning
-from lmmsparse.fitted.means import fitted_means, predict_rows, selected_effects
+from lmmsparse.fitted.means import fitted_means
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.numerics.threads import single_threaded_blas
 
 Float = NDArray[np.float64]
 
-RESIDUALS = ("response", "pearson", "scaled")
 
+def influence(model: FittedModel, group: Any = None, refit: bool = False) -> Influence:
+    """Estimates without each row, or without all rows of each level of a grouping factor.
 
-class Diagnosing(FittedModel):
-    """Methods of a fitted model: residuals, hat values, and what single rows or levels do to the estimates."""
+    Parameters
+    ----------
+    group : None, str or (n,) array-like
+        None leaves out single rows; the name of a grouping factor the rows of each of its levels; labels (one a
+        row of the fit, or of the data) the rows of each label.
+    refit : bool
+        Estimate θ again without each set of rows, each search warm from θ̂: one fit a set.  By default θ is held at
+        θ̂; β̂ and σ̂ without the rows are then exact given θ, and follow from the fit by downdating.
 
-    @property
-    def fitted(self) -> pd.Series:
-        """Xβ̂ + Zb̂ + offset of every row."""
-        return self.frame.series(fitted_means(self), "fitted")
+    Returns
+    -------
+    Influence
+        Arrays ``beta`` (m, p), ``std_error`` (m, p), ``sigma`` (m,), ``theta`` (m, n_theta); frames ``dfbeta``,
+        ``dfbetas``; series ``cooks_distance``, ``mdffits``, ``covratio``; ``to_frame()``.
 
-    def resid(self, type: str = "response", re_form: Any = None) -> pd.Series:
-        """Residuals: the response less its mean given all, some or none of the random effects.
+    Raises
+    ------
+    ArgumentError
+        There is no such grouping factor, labels have another length or one value only, or the model fits perfectly.
 
-        Parameters
-        ----------
-        type : {"response", "pearson", "scaled"}
-            y − mean; times √w; or over the standard deviation that the model gives to it.
-        re_form : None, str or 0
-            Random effects in the mean, as in `predict`: all of them (None; conditional residuals), none (``"~0"`` or 0;
-            marginal ones), or those of a one-sided formula such as ``"~(1|g)"``.
+    Warns
+    -----
+    RankDeficiencyWarning
+        Without some sets the rows do not determine all fixed effects, or leave no degree of freedom: what they do
+        not determine is NaN.
 
-        Returns
-        -------
-        pandas.Series
-            One value a row, (n,); NaN for rows that were left out under ``na_action="exclude"``.
+    Notes
+    -----
+    With Q = V⁻¹ at θ̂ and r = y − Xβ̂, leaving out the rows S subtracts E_Sᵀ Q_SS⁻¹ E_S, E = Q[X r], from the
+    equations [X r]ᵀQ[X r].  The same is found by giving each of the rows a coefficient of its own (Haslett 1999,
+    Journal of the Royal Statistical Society B 61, 603-609).  Blocks of M⁻¹ take the place of the n × n matrix Q.
 
-        Raises
-        ------
-        ArgumentError
-            The type is unknown, or ``re_form`` names random effects that the model does not have.
+    Cook's distance is (β̂ − β̂_S)ᵀ C⁻¹ (β̂ − β̂_S)/p with the covariance matrix C of β̂.  lme4 1.1-31 multiplies it by
+    (m − p)/m for m sets.  ``dfbetas`` are lme4's: β̂_S − β̂ over the standard error of β̂_S.
 
-        Notes
-        -----
-        The variance of y_i − x_iᵀβ − (the random effects in the mean) is σ²/w_i + Σ z_iᵀΣ_t z_i over the effects that
-        the mean leaves out.  The estimates are taken for the parameters: a scaled conditional residual is lme4's,
-        √w_i (y_i − ŷ_i)/σ̂, and its variance falls below 1 by the hat value (see `hatvalues`).
-
-        Examples
-        --------
-        >>> from lmmsparse import lmer, load_dataset
-        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
-        >>> m.resid("scaled").head(2).round(3).to_list()
-        [-0.16, -0.571]
-        >>> m.resid("scaled", re_form=0).head(2).round(3).to_list()
-        [-0.052, -0.087]
-        """
-        checked_choice("resid", "type", type, RESIDUALS)
-        frame, estimates = self.frame, self.estimates
-        if re_form is None:
-            values = frame.y - fitted_means(self)
+    Examples
+    --------
+    >>> from lmmsparse import lmer, load_dataset
+    >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+    >>> without = m.influence("Subject")
+    >>> without.cooks_distance.nlargest(2).round(3).to_dict()
+    {'309': 0.149, '335': 0.129}
+    >>> without.dfbetas.loc["337"].round(3).to_dict()
+    {'(Intercept)': -0.322, 'Days': -0.314}
+    """
+    again = checked_flag("influence", "refit", refit)
+    if model.estimates.perfect:
+        raise ArgumentError("influence: the model fits perfectly, so that no row has any influence to measure")
+    name, labels, deletions = sets_of_rows(group, model.frame)
+    converged, failures = np.ones(len(labels), dtype=bool), {}
+    with single_threaded_blas():
+        if again:
+            found = refitted_estimates(model, deletions)
+            without, converged, failures = found.estimates, found.converged, found.failures
         else:
-            values = frame.y - predict_rows(frame, self.terms, estimates.beta, estimates.b, re_form)
-        kept = selected_effects(re_form, self.terms, frame.spec)
-        complete = all(len(choice.columns) == len(self.terms[choice.term].names) for choice in kept)
-        if type == "scaled" and not (complete and len(kept) == len(self.terms)):
-            variances = row_variances(self.terms, estimates.templates, frame.weights, kept, len(values))
-            return frame.series(values / (self.sigma * np.sqrt(variances)), "resid")
-        if type != "response":
-            values = frame.pearson(values)
-        if type == "scaled":
-            values = values / self.sigma
-        return frame.series(values, "resid")
+            without = held_estimates(model.objective, model.estimates, deletions, model.control.memory_bytes)
+    failed = np.isnan(without.sigma) & np.isnan(without.beta).all(axis=1)
+    lost = np.isnan(without.std_error).any(axis=1) | np.isnan(without.sigma)
+    lost[list(failures)] = False
+    _warn_undetermined(lost, name, labels)
+    return Influence(
+        group=name,
+        refit=again,
+        labels=labels,
+        n_deleted=deletions.sizes,
+        beta=without.beta,
+        std_error=without.std_error,
+        sigma=without.sigma,
+        theta=without.theta,
+        converged=converged & ~failed,
+        failed=failed,
+        failures={labels[i]: reason for i, reason in failures.items()},
+        names=tuple(model.frame.fixed_names),
+        theta_names=model.objective.theta_names,
+        estimate=model.estimates.beta.copy(),
+        library=model.frame.library,
+        measures=(without.cooks, without.mdffits, without.covratio),
+    )
 
-    def hatvalues(self) -> pd.Series:
-        """Leverages: the diagonal of the matrix that maps y to the fitted values.
 
-        Returns
-        -------
-        pandas.Series
-            One value a row, (n,), between 0 and 1; NaN for rows that were left out under ``na_action="exclude"``.
+def cooks_distance(model: FittedModel, group: Any = None, refit: bool = False) -> pd.Series:
+    """Cook's distances of rows, levels of a grouping factor, or labels.
 
-        Notes
-        -----
-        h = w[z̃ᵀM⁻¹z̃ + x̃ᵀ(XᵀV⁻¹X)⁻¹x̃] with z̃ = Λᵀz and x̃ = x − XᵀWZΛM⁻¹z̃, θ held at θ̂.  They sum to the effective
-        number of coefficients of the mean.
+    Parameters
+    ----------
+    group : None, str or (n,) array-like
+        As in `influence`.
+    refit : bool
+        As in `influence`.
 
-        Examples
-        --------
-        >>> from lmmsparse import lmer, load_dataset
-        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
-        >>> m.hatvalues().head(2).round(3).to_list()
-        [0.229, 0.170]
-        """
-        values = self.objective.leverages(self.estimates.solution)
-        return self.frame.series(values, "hat")
+    Returns
+    -------
+    pandas.Series
+        Without arguments lme4's ``cooks.distance(m)``, (n,): (r/(1 − h))² h/(σ̂² p) with Pearson residuals r and hat
+        values h.  It is the distance that β̂ and all û move together when the row is left out, in the metric of
+        their joint least-squares problem.  Otherwise `Influence.cooks_distance`, the distance that β̂ moves;
+        ``m.influence().cooks_distance`` has that of single rows.
 
-    def influence(self, group: Any = None, refit: bool = False) -> Influence:
-        """Estimates without each row, or without all rows of each level of a grouping factor.
+    Raises
+    ------
+    ArgumentError
+        The model has no fixed effects, or as in `influence`.
 
-        Parameters
-        ----------
-        group : None, str or (n,) array-like
-            None leaves out single rows; the name of a grouping factor the rows of each of its levels; labels (one a
-            row of the fit, or of the data) the rows of each label.
-        refit : bool
-            Estimate θ again without each set of rows, each search warm from θ̂: one fit a set.  By default θ is held at
-            θ̂; β̂ and σ̂ without the rows are then exact given θ, and follow from the fit by downdating.
+    Examples
+    --------
+    >>> from lmmsparse import lmer, load_dataset
+    >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+    >>> m.cooks_distance().nlargest(1).round(3).to_dict()
+    {59: 4.332}
+    >>> m.cooks_distance("Subject").nlargest(1).round(3).to_dict()
+    {'309': 0.149}
+    """
+    if group is not None or checked_flag("cooks_distance", "refit", refit):
+        return influence(model, group, refit).cooks_distance
+    p = len(model.estimates.beta)
+    if not p:
+        raise ArgumentError("cooks_distance: the model has no fixed effects that could move")
+    hat = model.objective.leverages(model.estimates.solution)
+    residuals = model.frame.pearson(model.frame.y - fitted_means(model))
+    return model.frame.series(cooks_distances(residuals, hat, model.sigma, p), "cooks_distance")
 
-        Returns
-        -------
-        Influence
-            Arrays ``beta`` (m, p), ``std_error`` (m, p), ``sigma`` (m,), ``theta`` (m, n_theta); frames ``dfbeta``,
-            ``dfbetas``; series ``cooks_distance``, ``mdffits``, ``covratio``; ``to_frame()``.
 
-        Raises
-        ------
-        ArgumentError
-            There is no such grouping factor, labels have another length or one value only, or the model fits perfectly.
+def dfbetas(model: FittedModel, group: Any = None, refit: bool = False) -> Any:
+    """Change of every fixed effect without rows, over its standard error without them.
 
-        Warns
-        -----
-        RankDeficiencyWarning
-            Without some sets the rows do not determine all fixed effects, or leave no degree of freedom: what they do
-            not determine is NaN.
+    Parameters
+    ----------
+    group : None, str or (n,) array-like
+        As in `influence`.
+    refit : bool
+        As in `influence`.
 
-        Notes
-        -----
-        With Q = V⁻¹ at θ̂ and r = y − Xβ̂, leaving out the rows S subtracts E_Sᵀ Q_SS⁻¹ E_S, E = Q[X r], from the
-        equations [X r]ᵀQ[X r].  The same is found by giving each of the rows a coefficient of its own (Haslett 1999,
-        Journal of the Royal Statistical Society B 61, 603-609).  Blocks of M⁻¹ take the place of the n × n matrix Q.
+    Returns
+    -------
+    frame
+        `Influence.dfbetas`: one row a set of rows, one column a coefficient.
 
-        Cook's distance is (β̂ − β̂_S)ᵀ C⁻¹ (β̂ − β̂_S)/p with the covariance matrix C of β̂.  lme4 1.1-31 multiplies it by
-        (m − p)/m for m sets.  ``dfbetas`` are lme4's: β̂_S − β̂ over the standard error of β̂_S.
+    Examples
+    --------
+    >>> from lmmsparse import lmer, load_dataset
+    >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+    >>> m.dfbetas("Subject").round(3).loc["308"].to_dict()
+    {'(Intercept)': 0.065, 'Days': -0.447}
+    """
+    return influence(model, group, refit).dfbetas
 
-        Examples
-        --------
-        >>> from lmmsparse import lmer, load_dataset
-        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
-        >>> without = m.influence("Subject")
-        >>> without.cooks_distance.nlargest(2).round(3).to_dict()
-        {'309': 0.149, '335': 0.129}
-        >>> without.dfbetas.loc["337"].round(3).to_dict()
-        {'(Intercept)': -0.322, 'Days': -0.314}
-        """
-        again = checked_flag("influence", "refit", refit)
-        if self.estimates.perfect:
-            raise ArgumentError("influence: the model fits perfectly, so that no row has any influence to measure")
-        name, labels, deletions = sets_of_rows(group, self.frame)
-        converged, failures = np.ones(len(labels), dtype=bool), {}
-        with single_threaded_blas():
-            if again:
-                found = refitted_estimates(self, deletions)
-                without, converged, failures = found.estimates, found.converged, found.failures
-            else:
-                without = held_estimates(self.objective, self.estimates, deletions, self.control.memory_bytes)
-        failed = np.isnan(without.sigma) & np.isnan(without.beta).all(axis=1)
-        lost = np.isnan(without.std_error).any(axis=1) | np.isnan(without.sigma)
-        lost[list(failures)] = False
-        _warn_undetermined(lost, name, labels)
-        return Influence(
-            group=name,
-            refit=again,
-            labels=labels,
-            n_deleted=deletions.sizes,
-            beta=without.beta,
-            std_error=without.std_error,
-            sigma=without.sigma,
-            theta=without.theta,
-            converged=converged & ~failed,
-            failed=failed,
-            failures={labels[i]: reason for i, reason in failures.items()},
-            names=tuple(self.frame.fixed_names),
-            theta_names=self.objective.theta_names,
-            estimate=self.estimates.beta.copy(),
-            library=self.frame.library,
-            measures=(without.cooks, without.mdffits, without.covratio),
-        )
 
-    def cooks_distance(self, group: Any = None, refit: bool = False) -> pd.Series:
-        """Cook's distances of rows, levels of a grouping factor, or labels.
-
-        Parameters
-        ----------
-        group : None, str or (n,) array-like
-            As in `influence`.
-        refit : bool
-            As in `influence`.
-
-        Returns
-        -------
-        pandas.Series
-            Without arguments lme4's ``cooks.distance(m)``, (n,): (r/(1 − h))² h/(σ̂² p) with Pearson residuals r and hat
-            values h.  It is the distance that β̂ and all û move together when the row is left out, in the metric of
-            their joint least-squares problem.  Otherwise `Influence.cooks_distance`, the distance that β̂ moves;
-            ``m.influence().cooks_distance`` has that of single rows.
-
-        Raises
-        ------
-        ArgumentError
-            The model has no fixed effects, or as in `influence`.
-
-        Examples
-        --------
-        >>> from lmmsparse import lmer, load_dataset
-        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
-        >>> m.cooks_distance().nlargest(1).round(3).to_dict()
-        {59: 4.332}
-        >>> m.cooks_distance("Subject").nlargest(1).round(3).to_dict()
-        {'309': 0.149}
-        """
-        if group is not None or checked_flag("cooks_distance", "refit", refit):
-            return self.influence(group, refit).cooks_distance
-        p = len(self.estimates.beta)
-        if not p:
-            raise ArgumentError("cooks_distance: the model has no fixed effects that could move")
-        hat = self.objective.leverages(self.estimates.solution)
-        residuals = self.frame.pearson(self.frame.y - fitted_means(self))
-        return self.frame.series(cooks_distances(residuals, hat, self.sigma, p), "cooks_distance")
-
-    def dfbetas(self, group: Any = None, refit: bool = False) -> Any:
-        """Change of every fixed effect without rows, over its standard error without them.
-
-        Parameters
-        ----------
-        group : None, str or (n,) array-like
-            As in `influence`.
-        refit : bool
-            As in `influence`.
-
-        Returns
-        -------
-        frame
-            `Influence.dfbetas`: one row a set of rows, one column a coefficient.
-
-        Examples
-        --------
-        >>> from lmmsparse import lmer, load_dataset
-        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
-        >>> m.dfbetas("Subject").round(3).loc["308"].to_dict()
-        {'(Intercept)': 0.065, 'Days': -0.447}
-        """
-        return self.influence(group, refit).dfbetas
+def cooks_distances(residuals: Float, hat: Float, sigma: float, p: int) -> Float:
+    """(r/(1 − h))² h/(σ² p) of Pearson residuals r and hat values h, (n,); NaN where h is 1."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = (residuals / (1.0 - hat)) ** 2 * hat / (sigma**2 * p)
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def _warn_undetermined(lost: NDArray[np.bool_], name: str, labels: pd.Index) -> None:

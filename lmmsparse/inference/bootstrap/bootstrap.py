@@ -1,4 +1,4 @@
-"""Methods of a fitted model: refits to many responses, and the bootstrap."""
+"""The bootstrap of a fitted model."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from lmmsparse.arguments import checked_choice, checked_count, checked_flag, unknown_name
 from lmmsparse.errors import ArgumentError
-from lmmsparse.estimation.many import Refits, refit_responses
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.fitted.simulate import generator
-from lmmsparse.frame.response import check_responses
 from lmmsparse.inference.bootstrap.replicates import Task, joined, pieces, run_piece, statistic_values
 from lmmsparse.inference.bootstrap.result import Bootstrap, gathered, model_clusters
 from lmmsparse.inference.bootstrap.workers import default_start_method, in_processes
@@ -27,129 +24,103 @@ DEFAULT_REPLICATES = 1000
 DEFAULT_SEED = 0
 
 
-class Resampling(FittedModel):
-    """Methods of a fitted model: refits to many responses, and the bootstrap."""
+def bootstrap(
+    model: FittedModel,
+    nsim: int = 1000,
+    kind: str = "parametric",
+    statistic: Callable[[Any], Any] | None = None,
+    seed: Any = None,
+    workers: int = 1,
+    use_u: bool = False,
+    progress: bool = False,
+    *,
+    group: str | None = None,
+    within: bool = False,
+    start_method: str | None = None,
+) -> Bootstrap:
+    """Refit the model to new responses or to resampled data.
 
-    def refit_many(self, Y: ArrayLike) -> Refits:
-        """The same model for many responses at once, each search warm from θ̂.
+    Parameters
+    ----------
+    nsim : int
+        Number of replicates.
+    kind : {"parametric", "semiparametric", "cases"}
+        Draw random effects and residuals from the fitted normal distributions; draw them with replacement from the
+        estimated ones, which are first given the variances of the model (with ``use_u`` residuals alone, as they
+        are); or draw whole clusters of rows with replacement, each of which counts as a new one.
+    statistic : callable, optional
+        Called with each refitted model; returns a number, an array of them, or a dict or Series by name.
+    seed : int or numpy.random.Generator, optional
+        The same seed gives the same replicates in any number of processes.
+    workers : int
+        Number of processes.
+    use_u : bool
+        Keep the estimated random effects.
+    progress : bool
+        Show on the error stream how far it is.
+    group : str, optional
+        Grouping factor the levels of which are the clusters; that of fewest levels by default.  Factors nested in
+        it go with it, levels of crossed ones stay what they are.
+    within : bool
+        For cases: draw the rows of each cluster with replacement too.
+    start_method : {"fork", "forkserver", "spawn"}, optional
+        How processes begin: ``"fork"`` on Linux unless polars is imported, else ``"spawn"``.  All but ``"fork"``
+        need ``if __name__ == "__main__":`` in a script, and a statistic at the top of a module.
 
-        Parameters
-        ----------
-        Y : (n, m) array
-            Finite; one column a response, as `simulate` draws them.
+    Returns
+    -------
+    Bootstrap
 
-        Returns
-        -------
-        Refits
-            Arrays ``theta`` (m, n_theta), ``beta`` and ``std_error`` (m, p), ``sigma``, ``criterion``, ``converged``,
-            ``singular`` (m,).
+    Raises
+    ------
+    ArgumentError
+        An argument is wrong, or the statistic failed; the message says on which replicate.
 
-        Examples
-        --------
-        >>> from lmmsparse import lmer, load_dataset
-        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
-        >>> many = m.refit_many(m.simulate(nsim=100, seed=1))
-        >>> many.theta.shape, bool(many.converged.all())
-        ((100, 3), True)
-        """
-        values = check_responses(Y, self.frame)
-        responses = values if self.frame.offset is None else values - self.frame.offset[:, None]
-        return refit_responses(self.objective, responses, self.estimates.theta, self.control)
+    Examples
+    --------
+    >>> from lmmsparse import lmer, load_dataset
+    >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+    >>> found = m.bootstrap(100, statistic=lambda fit: fit.varcorr["Subject"].sd[1] / fit.sigma, seed=1)
+    >>> found.theta.shape, found.statistic.shape, int(found.failed.sum())
+    ((100, 3), (100, 1), 0)
+    """
+    count, processes = (checked_count("bootstrap", *one) for one in (("nsim", nsim), ("workers", workers)))
+    checked_choice("bootstrap", "kind", kind, KINDS)
+    if statistic is not None and not callable(statistic):
+        raise ArgumentError(f"bootstrap: statistic must be a function of a fitted model, got {statistic!r}")
+    keep, rows_too = checked_flag("bootstrap", "use_u", use_u), checked_flag("bootstrap", "within", within)
+    shown = checked_flag("bootstrap", "progress", progress)
+    if kind == "cases" and keep:
+        raise ArgumentError("bootstrap: use_u keeps random effects, which drawn cases do not have; leave it out")
+    if kind != "cases" and rows_too:
+        raise ArgumentError("bootstrap: within is for kind='cases'")
+    if model.estimates.perfect:
+        raise ArgumentError("bootstrap: the model fits perfectly, so that there is nothing to draw residuals from")
+    method = _start_method(start_method)
+    factor = _group(model, group)
+    rng = generator(seed)
+    values, names = (np.zeros(0), ()) if statistic is None else statistic_values(statistic, model, "the fitted model")
+    clusters = model_clusters(model, factor) if kind == "cases" else None
+    task = Task(model, kind, keep, statistic, names, clusters, rows_too)
+    plan = pieces(count, len(model.frame.y))
+    work = [(*piece, stream) for piece, stream in zip(plan, rng.spawn(len(plan)), strict=True)]
+    parts, began = [], time.monotonic()
+    for part in in_processes(run_piece, task, work, processes, method):
+        parts.append(part)
+        if shown:
+            _show(sum(len(done.sigma) for done in parts), count, began)
+    return gathered(task, factor, joined(parts), values, names)
 
-    def bootstrap(
-        self,
-        nsim: int = 1000,
-        kind: str = "parametric",
-        statistic: Callable[[Any], Any] | None = None,
-        seed: Any = None,
-        workers: int = 1,
-        use_u: bool = False,
-        progress: bool = False,
-        *,
-        group: str | None = None,
-        within: bool = False,
-        start_method: str | None = None,
-    ) -> Bootstrap:
-        """Refit the model to new responses or to resampled data.
 
-        Parameters
-        ----------
-        nsim : int
-            Number of replicates.
-        kind : {"parametric", "semiparametric", "cases"}
-            Draw random effects and residuals from the fitted normal distributions; draw them with replacement from the
-            estimated ones, which are first given the variances of the model (with ``use_u`` residuals alone, as they
-            are); or draw whole clusters of rows with replacement, each of which counts as a new one.
-        statistic : callable, optional
-            Called with each refitted model; returns a number, an array of them, or a dict or Series by name.
-        seed : int or numpy.random.Generator, optional
-            The same seed gives the same replicates in any number of processes.
-        workers : int
-            Number of processes.
-        use_u : bool
-            Keep the estimated random effects.
-        progress : bool
-            Show on the error stream how far it is.
-        group : str, optional
-            Grouping factor the levels of which are the clusters; that of fewest levels by default.  Factors nested in
-            it go with it, levels of crossed ones stay what they are.
-        within : bool
-            For cases: draw the rows of each cluster with replacement too.
-        start_method : {"fork", "forkserver", "spawn"}, optional
-            How processes begin: ``"fork"`` on Linux unless polars is imported, else ``"spawn"``.  All but ``"fork"``
-            need ``if __name__ == "__main__":`` in a script, and a statistic at the top of a module.
-
-        Returns
-        -------
-        Bootstrap
-
-        Raises
-        ------
-        ArgumentError
-            An argument is wrong, or the statistic failed; the message says on which replicate.
-
-        Examples
-        --------
-        >>> from lmmsparse import lmer, load_dataset
-        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
-        >>> found = m.bootstrap(100, statistic=lambda fit: fit.varcorr["Subject"].sd[1] / fit.sigma, seed=1)
-        >>> found.theta.shape, found.statistic.shape, int(found.failed.sum())
-        ((100, 3), (100, 1), 0)
-        """
-        count, processes = (checked_count("bootstrap", *one) for one in (("nsim", nsim), ("workers", workers)))
-        checked_choice("bootstrap", "kind", kind, KINDS)
-        if statistic is not None and not callable(statistic):
-            raise ArgumentError(f"bootstrap: statistic must be a function of a fitted model, got {statistic!r}")
-        keep, rows_too = checked_flag("bootstrap", "use_u", use_u), checked_flag("bootstrap", "within", within)
-        shown = checked_flag("bootstrap", "progress", progress)
-        if kind == "cases" and keep:
-            raise ArgumentError("bootstrap: use_u keeps random effects, which drawn cases do not have; leave it out")
-        if kind != "cases" and rows_too:
-            raise ArgumentError("bootstrap: within is for kind='cases'")
-        if self.estimates.perfect:
-            raise ArgumentError("bootstrap: the model fits perfectly, so that there is nothing to draw residuals from")
-        method = _start_method(start_method)
-        factor = _group(self, group)
-        rng = generator(seed)
-        values, names = (
-            (np.zeros(0), ()) if statistic is None else statistic_values(statistic, self, "the fitted model")
-        )
-        clusters = model_clusters(self, factor) if kind == "cases" else None
-        task = Task(self, kind, keep, statistic, names, clusters, rows_too)
-        plan = pieces(count, len(self.frame.y))
-        work = [(*piece, stream) for piece, stream in zip(plan, rng.spawn(len(plan)), strict=True)]
-        parts, began = [], time.monotonic()
-        for part in in_processes(run_piece, task, work, processes, method):
-            parts.append(part)
-            if shown:
-                _show(sum(len(done.sigma) for done in parts), count, began)
-        return gathered(task, factor, joined(parts), values, names)
-
-    def _boot_conf_int(
-        self, level: float, parm: Sequence[str] | None, nsim: int = DEFAULT_REPLICATES, seed: Any = DEFAULT_SEED
-    ) -> Any:
-        """Percentile intervals of a parametric bootstrap with a fixed seed, for ``conf_int(method="boot")``."""
-        return self.bootstrap(nsim, seed=seed).conf_int(level, parm=parm)  # type: ignore[misc]
+def bootstrap_limits(
+    model: FittedModel,
+    level: float,
+    parm: Sequence[str] | None,
+    nsim: int = DEFAULT_REPLICATES,
+    seed: Any = DEFAULT_SEED,
+) -> Any:
+    """Percentile intervals of a parametric bootstrap with a fixed seed, for ``conf_int(method="boot")``."""
+    return bootstrap(model, nsim, seed=seed).conf_int(level, parm=parm)
 
 
 def _group(model: FittedModel, group: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from lmmsparse.errors import ArgumentError, GroupingError, LmmError, LmmWarning
 from lmmsparse.estimation.fit import controlled_fit, start_near
 from lmmsparse.fitted.effects import terms_by_group
 from lmmsparse.fitted.means import predict_rows
-from lmmsparse.fitted.model import FittedModel
+from lmmsparse.fitted.model import FittedModel, Model
 from lmmsparse.fitted.simulate import draw_responses
 from lmmsparse.frame import Levels, ModelFrame
 from lmmsparse.frame.grouping import Grouping, JointLevels, LevelMap
@@ -100,11 +101,11 @@ def run_piece(task: Task, first: int, count: int, rng: np.random.Generator) -> R
     if task.kind == "cases":
         assert task.clusters is not None
         drawn = [draw_cases(task.clusters, task.within, rng) for _ in range(count)]
-        return one_by_one(task, first, [lambda c=c: case_model(model, c) for c in drawn])  # type: ignore[misc]
+        return one_by_one(task, first, [partial(case_model, model, cases) for cases in drawn])
     Y = responses(task, count, rng)
     if task.statistic is None:
         try:
-            many = _any(model).refit_many(Y)
+            many = model.refit_many(Y)
         except (LmmError, np.linalg.LinAlgError):
             pass  # one of them cannot be fitted: find out which
         else:
@@ -113,11 +114,7 @@ def run_piece(task: Task, first: int, count: int, rng: np.random.Generator) -> R
                 many.theta, many.beta, many.std_error, many.sigma, many.criterion, many.converged, many.singular,
                 np.zeros(count, dtype=bool), none, (),
             )  # fmt: skip
-    return one_by_one(task, first, [lambda y=y: _any(model).refit(y) for y in Y.T])  # type: ignore[misc]
-
-
-def _any(model: Any) -> Any:
-    return model
+    return one_by_one(task, first, [partial(model.refit, y) for y in Y.T])
 
 
 def responses(task: Task, count: int, rng: np.random.Generator) -> Float:
@@ -159,7 +156,7 @@ def _reflated(
     return out
 
 
-def one_by_one(task: Task, first: int, refits: Sequence[Callable[[], Any]]) -> Replicates:
+def one_by_one(task: Task, first: int, refits: Sequence[Callable[[], FittedModel]]) -> Replicates:
     """Replicates that are fitted each on its own, with the statistic of each."""
     model, m = task.model, len(refits)
     theta, beta = (np.full((m, len(values)), np.nan) for values in (model.estimates.theta, model.estimates.beta))
@@ -205,7 +202,7 @@ def _places(names: tuple[str, ...], wanted: tuple[str, ...], replicate: int) -> 
     return [names.index(name) for name in wanted]
 
 
-def statistic_values(statistic: Statistic, model: Any, where: str) -> tuple[Float, tuple[str, ...]]:
+def statistic_values(statistic: Statistic, model: FittedModel, where: str) -> tuple[Float, tuple[str, ...]]:
     """The values of a statistic and their names."""
     try:
         result = statistic(model)
@@ -228,7 +225,7 @@ def statistic_values(statistic: Statistic, model: Any, where: str) -> tuple[Floa
     return values.ravel(), names
 
 
-def case_model(model: Any, cases: Cases) -> Any:
+def case_model(model: Model, cases: Cases) -> Model:
     """The model fitted to some rows of its data.
 
     Raises

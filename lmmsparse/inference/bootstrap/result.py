@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -246,10 +246,7 @@ class Bootstrap:
         known = self.task.clusters or model_clusters(model, self.group)
         size = len(known.counts)
         part = np.arange(size) * min(size, LARGEST_JACKKNIFE) // size
-        fits = [
-            lambda out=out: case_model(model, chosen_cases(known, part != out))  # type: ignore[misc]
-            for out in range(int(part[-1]) + 1)
-        ]
+        fits = [partial(case_model, model, chosen_cases(known, part != out)) for out in range(int(part[-1]) + 1)]
         found = one_by_one(self.task, 0, fits)
         if np.count_nonzero(~found.failed) < 3:
             raise ArgumentError(

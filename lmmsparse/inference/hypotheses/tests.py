@@ -15,7 +15,7 @@ from lmmsparse.errors import ArgumentError, RankDeficiencyWarning
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.frame.model_terms import ModelTerm, model_terms
 from lmmsparse.frame.output import to_library
-from lmmsparse.inference.ddf import checked_ddf
+from lmmsparse.inference.ddf import checked_ddf, joint_test, single_tests
 from lmmsparse.inference.hypotheses.anova import compared
 from lmmsparse.inference.hypotheses.contrast_matrix import contrast_rows
 from lmmsparse.inference.hypotheses.estimable import estimable_contrasts
@@ -28,7 +28,6 @@ from lmmsparse.inference.hypotheses.term_contrasts import (
     sequential_contrasts,
 )
 from lmmsparse.inference.intervals import t_intervals
-from lmmsparse.inference.term_tests import joint_test, single_tests
 
 Float = NDArray[np.float64]
 

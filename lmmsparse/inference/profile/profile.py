@@ -1,4 +1,4 @@
-"""Methods of a fitted model: profiled likelihoods and their intervals."""
+"""Profiled likelihoods of a fitted model and their intervals."""
 
 from __future__ import annotations
 
@@ -20,69 +20,69 @@ LOWER = 1e-3
 FEW = 3
 
 
-class Profiling(FittedModel):
-    """Methods of a fitted model: profiled likelihoods and their intervals."""
+def profile(
+    model: FittedModel, which: Any = None, *, level: float = 0.99, points: int = 5, progress: bool = False
+) -> Profile:
+    """Profiled likelihoods of standard deviations, correlations, σ and fixed effects.
 
-    def profile(self, which: Any = None, *, level: float = 0.99, points: int = 5, progress: bool = False) -> Profile:
-        """Profiled likelihoods of standard deviations, correlations, σ and fixed effects.
+    For each value of one parameter the deviance is minimised over all others.  A REML fit is fitted by maximum
+    likelihood first, as lme4's ``profile`` does.
 
-        For each value of one parameter the deviance is minimised over all others.  A REML fit is fitted by maximum
-        likelihood first, as lme4's ``profile`` does.
+    Parameters
+    ----------
+    which : str or sequence of str, optional
+        Names of parameters, readable (``sd_Days|Subject``) or lme4's (``.sig03``); ``"theta_"`` for the random part
+        and σ, ``"beta_"`` for the fixed one; all by default.
+    level : float
+        Highest level of an interval that can be read from the curves.
+    points : int
+        Steps on either side of the estimate, of equal size in ζ.
+    progress : bool
+        Name each parameter on standard error as it is done.
 
-        Parameters
-        ----------
-        which : str or sequence of str, optional
-            Names of parameters, readable (``sd_Days|Subject``) or lme4's (``.sig03``); ``"theta_"`` for the random part
-            and σ, ``"beta_"`` for the fixed one; all by default.
-        level : float
-            Highest level of an interval that can be read from the curves.
-        points : int
-            Steps on either side of the estimate, of equal size in ζ.
-        progress : bool
-            Name each parameter on standard error as it is done.
+    Returns
+    -------
+    Profile
 
-        Returns
-        -------
-        Profile
+    Raises
+    ------
+    ArgumentError
+        A parameter does not exist, or the fit leaves no residual variance.
 
-        Raises
-        ------
-        ArgumentError
-            A parameter does not exist, or the fit leaves no residual variance.
+    Warns
+    -----
+    ConvergenceWarning
+        A lower deviance than that of the fit was met, or a curve could not be followed to its end.
 
-        Warns
-        -----
-        ConvergenceWarning
-            A lower deviance than that of the fit was met, or a curve could not be followed to its end.
-
-        Examples
-        --------
-        >>> from lmmsparse import lmer, load_dataset
-        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
-        >>> profile = m.profile(["sigma", ".sig01"])
-        >>> print(profile.conf_int().round(2))
-                                 conf_low  conf_high
-        sigma                       22.90      28.86
-        sd_(Intercept)|Subject      14.38      37.72
-        """
-        return profiled(self, which, level, points, progress)
-
-    def _profile_conf_int(self, level: float = 0.95, parm: Any = None) -> pd.DataFrame:
-        """Profile intervals, ``conf_low`` and ``conf_high``; rows as ``parm`` names them, readable by default."""
-        profile = profiled(self, parm, level, FEW)
-        table = profile.conf_int(level)
-        if parm is not None:
-            asked = {parm} if isinstance(parm, str) else set(parm)
-            table.index = pd.Index([c.lme4_name if c.lme4_name in asked else c.name for c in profile.curves])
-        return table
+    Examples
+    --------
+    >>> from lmmsparse import lmer, load_dataset
+    >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+    >>> profile = m.profile(["sigma", ".sig01"])
+    >>> print(profile.conf_int().round(2))
+                             conf_low  conf_high
+    sigma                       22.90      28.86
+    sd_(Intercept)|Subject      14.38      37.72
+    """
+    return _profiled(model, which, level, points, progress)
 
 
-def profiled(m: FittedModel, which: Any, level: float, points: int, progress: bool = False) -> Profile:
+def profile_limits(model: FittedModel, level: float = 0.95, parm: Any = None) -> pd.DataFrame:
+    """Profile intervals, ``conf_low`` and ``conf_high``; rows as ``parm`` names them, readable by default."""
+    profile = _profiled(model, parm, level, FEW)
+    table = profile.conf_int(level)
+    if parm is not None:
+        asked = {parm} if isinstance(parm, str) else set(parm)
+        table.index = pd.Index([c.lme4_name if c.lme4_name in asked else c.name for c in profile.curves])
+    return table
+
+
+def _profiled(model: FittedModel, which: Any, level: float, points: int, progress: bool = False) -> Profile:
     """Profiles of the named parameters of a model; warns of what a reader of them must know."""
     coverage, steps = checked_level("profile", level), checked_count("profile", "points", points)
-    every = parameters(m.terms, m.frame.fixed_names)
+    every = parameters(model.terms, model.frame.fixed_names)
     wanted = [every[i] for i in chosen(every, which, "profile")]
-    ml = as_ml(m)
+    ml = as_ml(model)
     if ml.estimates.perfect:
         raise ArgumentError("profile: the residual variance is zero, so that the likelihood has no maximum")
     curves, lower, short = [], 0.0, []
@@ -107,4 +107,4 @@ def profiled(m: FittedModel, which: Any, level: float, points: int, progress: bo
             ConvergenceWarning,
             stacklevel=3,
         )
-    return Profile(tuple(curves), tuple(p.name for p in every), coverage, m.frame.library)
+    return Profile(tuple(curves), tuple(p.name for p in every), coverage, model.frame.library)

@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse.errors import ArgumentError, LmmError
+from lmmsparse.inference.bootstrap.bootstrap import bootstrap_limits
 from lmmsparse.inference.bootstrap.intervals import accelerations, interval, studentized_interval
 from lmmsparse.inference.bootstrap.result import variance_names
 
@@ -112,9 +113,9 @@ def test_studentized_intervals_are_of_fixed_effects(model: Any, fit: Callable[..
 
 
 def test_intervals_of_the_model(model: Any) -> None:
-    first = model._boot_conf_int(0.9, None)
-    assert_array_equal(first, model._boot_conf_int(0.9, None))
-    narrow = model._boot_conf_int(0.5, [".sigma"])
+    first = bootstrap_limits(model, 0.9, None)
+    assert_array_equal(first, bootstrap_limits(model, 0.9, None))
+    narrow = bootstrap_limits(model, 0.5, [".sigma"])
     assert narrow.loc[".sigma", "conf_low"] > first.loc[".sigma", "conf_low"]
 
 

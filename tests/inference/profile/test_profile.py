@@ -14,6 +14,7 @@ from lmmsparse import lmer, load_dataset
 from lmmsparse.covariance.structure import Unstructured
 from lmmsparse.errors import ArgumentError, LmmWarning, SingularFitWarning
 from lmmsparse.inference.profile.path import hermite
+from lmmsparse.inference.profile.profile import profile_limits
 from lmmsparse.inference.profile.restricted import RestrictedDeviance, parameters
 from tests.answers import answers
 
@@ -81,7 +82,7 @@ def test_curves_are_those_of_lme4(record, fit):
 
 
 def test_sleepstudy_published_limits(fit):
-    table = fit(DAYS, "sleepstudy")._profile_conf_int(0.95)
+    table = profile_limits(fit(DAYS, "sleepstudy"), 0.95)
     want = {
         "sd_(Intercept)|Subject": (14.38147, 37.71599),
         "cor_Days.(Intercept)|Subject": (-0.4815, 0.6850),
@@ -212,14 +213,14 @@ def test_few_evaluations(fit):
 
 
 def test_reml_fits_are_profiled_by_maximum_likelihood(fit):
-    one, other = (fit(DAYS, "sleepstudy", REML=reml)._profile_conf_int() for reml in (True, False))
+    one, other = (profile_limits(fit(DAYS, "sleepstudy", REML=reml)) for reml in (True, False))
     pd.testing.assert_frame_equal(one, other, rtol=1e-5)
 
 
 def test_a_change_of_units_changes_the_limits_alike(fit):
     data = load_dataset("sleepstudy").assign(Days=lambda d: 1e6 * d["Days"], Reaction=lambda d: 1e3 * d["Reaction"])
-    table = lmer(DAYS, data)._profile_conf_int()
-    want = fit(DAYS, "sleepstudy")._profile_conf_int()
+    table = profile_limits(lmer(DAYS, data))
+    want = profile_limits(fit(DAYS, "sleepstudy"))
     factor = np.array([1e3, 1.0, 1e-3, 1e3, 1e3, 1e-3])[:, None]
     np.testing.assert_allclose(table, want * factor, rtol=1e-5)
 
@@ -230,7 +231,7 @@ def test_names_of_both_kinds(fit):
     assert profile.names == ("sd_Days|Subject", "sigma")
     assert profile[".sigma"].name == profile["sigma"].name == "sigma"
     assert list(profile.conf_int(lme4_names=True).index) == [".sig03", ".sigma"]
-    assert list(m._profile_conf_int(0.9, [".sig03", "sigma"]).index) == [".sig03", "sigma"]
+    assert list(profile_limits(m, 0.9, [".sig03", "sigma"]).index) == [".sig03", "sigma"]
     assert m.profile("beta_").names == ("(Intercept)", "Days")
     assert m.profile("theta_").names[-1] == "sigma"
     record = next(r for r in RECORDS if r["formula"] == "Reaction ~ Days + (Days|Subject)")
