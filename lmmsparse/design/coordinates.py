@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lmmsparse.design.terms import RandomTerm, taken_columns
 from lmmsparse.frame import Codes
 from lmmsparse.numerics.dense import row_chunks
-from lmmsparse.numerics.orthonormal import gram, magnitudes, orthonormalized, unit_scales
+from lmmsparse.numerics.orthonormal import magnitudes, orthonormalized, unit_scales
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -306,32 +306,6 @@ def working_responses(responses: Float, design: WorkingDesign, weights: Float | 
     length[length == 0] = 1.0
     residual /= length
     return residual, ManyResponses(start, length * magnitude, exact)
-
-
-def redundant_terms(design: WorkingDesign, terms: Sequence[RandomTerm], weights: Float | None) -> tuple[int, ...]:
-    """Terms of one grouping factor whose covariance parameters cannot be told apart; empty when there are none.
-
-    In an orthonormal basis of all columns of the factor, the entries (a, b) of the covariances of its terms multiply
-    the matrices v_a v_bᵀ + v_b v_aᵀ; the parameters are identified only when these are linearly independent.
-    """
-    for block in design.blocks:
-        if len(block.terms) == 1:
-            continue
-        values, vectors = np.linalg.eigh(gram(block.columns, weights))
-        used = values > 1e-10 * values[-1]
-        coefficients = vectors[:, used] * np.sqrt(values[used])  # one row a column of the block
-        kernels, start = [], 0
-        for t in block.terms:
-            structure = terms[t].structure
-            for a, b in zip(*structure.entries, strict=True):
-                outer = np.outer(coefficients[start + a], coefficients[start + b])
-                kernels.append((outer + outer.T).ravel())
-            start += structure.size
-        stacked = np.array(kernels)
-        stacked /= np.maximum(np.linalg.norm(stacked, axis=1, keepdims=True), np.finfo(float).tiny)
-        if np.linalg.matrix_rank(stacked, tol=1e-6) < len(stacked):
-            return block.terms
-    return ()
 
 
 def theta_maps(term_maps: Sequence[Float], terms: Sequence[RandomTerm]) -> Float:

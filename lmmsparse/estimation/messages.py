@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
-from lmmsparse.design.coordinates import redundant_terms
 from lmmsparse.errors import ConvergenceWarning, IdentifiabilityWarning, PerfectFitWarning, SingularFitWarning
 from lmmsparse.estimation.estimates import Estimates
 from lmmsparse.estimation.fit import OptInfo
 from lmmsparse.frame import ModelFrame
-from lmmsparse.objective.linear import Objective
 
 
-def warn_of(estimates: Estimates, info: OptInfo, objective: Objective, stacklevel: int) -> None:
+def warn_of(estimates: Estimates, info: OptInfo, unidentified: Sequence[str], stacklevel: int) -> None:
     """Warn when a fit is perfect, not converged or singular, and when θ is not identified.
 
     Parameters
     ----------
+    estimates : Estimates
+    info : OptInfo
+    unidentified : sequence of str
+        Parameters that cannot be told apart.
     stacklevel : int
         Of `warnings.warn`: where the warning is to appear to come from.
     """
@@ -27,11 +30,9 @@ def warn_of(estimates: Estimates, info: OptInfo, objective: Objective, stackleve
     elif estimates.singular:
         text = f"{info.message.removeprefix('converged: ')}; m.singularity() explains"
         warnings.warn(text, SingularFitWarning, stacklevel=stacklevel)
-    redundant = redundant_terms(objective.design, objective.terms, objective.weights)
-    names = info.flat or tuple(name for t in redundant for name in objective.terms[t].theta_names)
-    if names:
+    if unidentified:
         warnings.warn(
-            f"the data cannot tell apart {', '.join(names)}: theta is not identified, "
+            f"the data cannot tell apart {', '.join(unidentified)}: theta is not identified, "
             "although the fitted values and the criterion are",
             IdentifiabilityWarning,
             stacklevel=stacklevel,

@@ -9,7 +9,6 @@ from typing import Any
 from lmmsparse.arguments import unknown_name
 from lmmsparse.errors import ArgumentError
 from lmmsparse.formula import updated_formula
-from lmmsparse.frame import ModelFrame
 
 
 @dataclass(frozen=True)
@@ -22,21 +21,36 @@ class Call:
         ``data.attrs["name"]``; packaged data sets have it.
     weights, offset, subset : str or None
         Column names, or ``"(array)"``.
-    front_door : callable
-        The function that was called.
+    function : callable
+        What was called.
     arguments : dict
         What it was called with, the data included; pickles and deep copies are without them.
-    frame : ModelFrame
-        What became of them.
+    repeatable : bool
+        False for a model of another response or other rows than these arguments give.
     """
 
     data: str | None
     weights: str | None
     offset: str | None
     subset: str | None
-    front_door: Callable[..., Any]
+    function: Callable[..., Any]
     arguments: Mapping[str, Any]
-    frame: ModelFrame
+    repeatable: bool = True
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Call:
+        """The call of a function that fits a model, from its first line: ``Call.of(lmer, locals())``.
+
+        Parameters
+        ----------
+        function : callable
+        arguments : dict
+            By name; among them ``data``, ``weights``, ``offset``, ``subset`` and ``start``.
+        """
+        # a start is one for the parameters of this model, which a changed one need not have
+        given = {**arguments, "start": None}
+        weights, offset, subset = (_shown(given[name]) for name in ("weights", "offset", "subset"))
+        return cls(_data_name(given["data"]), weights, offset, subset, function, given)
 
     @property
     def has_offset(self) -> bool:
@@ -44,7 +58,7 @@ class Call:
         return self.offset is not None
 
     def again(self, formula: str | None, changes: Mapping[str, Any]) -> Any:
-        """Call the front door again.
+        """Call the function again.
 
         Parameters
         ----------
@@ -52,7 +66,14 @@ class Call:
             A change of the formula, such as ``". ~ . + x"``.
         changes : dict
             Arguments that differ.
+
+        Raises
+        ------
+        ArgumentError
+            The call would give another model, an argument is unknown, or the data are not at hand.
         """
+        if not self.repeatable:
+            raise ArgumentError("update: this model was made from another one by new responses or rows; update that")
         arguments = {**self.arguments, **changes}
         unknown = [name for name in changes if name not in self.arguments and name != "data"]
         if unknown:
@@ -61,8 +82,19 @@ class Call:
             raise ArgumentError("update: a model that was pickled or copied has left its data behind: give data=")
         if formula is not None:
             arguments["formula"] = updated_formula(arguments["formula"], formula)
-        return self.front_door(**arguments)
+        return self.function(**arguments)
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {name: value for name, value in self.arguments.items() if name != "data"}
         return {**self.__dict__, "arguments": kept}
+
+
+def _shown(value: Any) -> str | None:
+    """A column name, or a word for an array."""
+    return value if value is None or isinstance(value, str) else "(array)"
+
+
+def _data_name(data: Any) -> str | None:
+    attributes = getattr(data, "attrs", None)
+    name = attributes.get("name") if isinstance(attributes, dict) else None
+    return name if isinstance(name, str) else None

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from lmmsparse.design.identifiability import redundant_terms
 from lmmsparse.design.terms import RandomTerm
-from lmmsparse.errors import ArgumentError, IdentifiabilityWarning, SingularFitWarning
+from lmmsparse.errors import IdentifiabilityWarning, SingularFitWarning
 from lmmsparse.estimation.control import Control
 from lmmsparse.estimation.estimates import Estimates
 from lmmsparse.estimation.fit import OptInfo, controlled_fit, start_near
@@ -212,7 +213,8 @@ class FittedModel:
         objective = self.objective.with_response(frame.y_less_offset)
         start = start_near(objective, self.theta)
         estimates, info = controlled_fit(objective, self.control, start=start)
-        return replace(self, frame=frame, objective=objective, estimates=estimates, optinfo=info).warned()
+        call = replace(self.call, repeatable=False)
+        return replace(self, frame=frame, objective=objective, estimates=estimates, optinfo=info, call=call).warned()
 
     def refit_many(self, Y: ArrayLike) -> Refits:
         """The same model for many responses at once, each search warm from θ̂.
@@ -281,15 +283,15 @@ class FittedModel:
         >>> m.update(". ~ . - (Days | Subject) + (1 | Subject)", REML=False).frame.formula.text
         'Reaction ~ Days + (1 | Subject)'
         """
-        if self.frame is not self.call.frame:
-            raise ArgumentError("update: this model was made from another one by new responses or rows; update that")
         criterion = {"REML": self.is_reml} if len(self.frame.fixed_names) else {}
         fitted: Self = self.call.again(formula, {**criterion, **changes})
         return fitted
 
     def warned(self) -> Self:
         """The model itself, after warnings of what a reader must know of it, at the line that called the fit."""
-        warn_of(self.estimates, self.optinfo, self.objective, stacklevel=4)
+        redundant = redundant_terms(self.objective.design, self.terms, self.frame.weights)
+        names = self.optinfo.flat or tuple(name for t in redundant for name in self.terms[t].theta_names)
+        warn_of(self.estimates, self.optinfo, names, stacklevel=4)
         return self
 
 

@@ -21,6 +21,7 @@ from lmmsparse.frame.libraries import Table, open_table
 from lmmsparse.frame.model_frame import BarColumns, ModelFrame
 from lmmsparse.frame.model_matrix import read_terms
 from lmmsparse.frame.newdata import NewData
+from lmmsparse.frame.response import check_varies
 from lmmsparse.frame.selection import Selection, known_na_action, numeric_argument, select_rows
 from lmmsparse.frame.variables import Variables, find_variables
 from lmmsparse.numerics.rank import independent_columns, spanning_coefficients
@@ -114,7 +115,7 @@ def build_model_frame(
         parts.trained,
         variables.groups,
     )
-    return ModelFrame(
+    frame = ModelFrame(
         formula=formula,
         y=parts.y,
         X=np.asfortranarray(parts.X[:, independent]) if dropped or not parts.X.flags.writeable else parts.X,
@@ -132,6 +133,8 @@ def build_model_frame(
         library=table.library,
         spec=spec,
     )
+    check_varies(frame.y_less_offset, formula.response)
+    return frame
 
 
 def _term_names(formula: Formula) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.errors import ArgumentError, DataError
-from lmmsparse.frame import ModelFrame
+from lmmsparse.frame.model_frame import ModelFrame
 
 Float = NDArray[np.float64]
 

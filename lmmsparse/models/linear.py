@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from lmmsparse.design.terms import RandomTerm
 from lmmsparse.diagnostics.influence.influence import cooks_distance, dfbetas, influence
 from lmmsparse.diagnostics.residuals import hatvalues, resid
 from lmmsparse.diagnostics.singularity import singularity
-from lmmsparse.estimation.control import Control
-from lmmsparse.estimation.fit import controlled_fit
-from lmmsparse.estimation.messages import warn_of
-from lmmsparse.fitted.call import Call
 from lmmsparse.fitted.effects import coef, ranef
 from lmmsparse.fitted.getme import getme
 from lmmsparse.fitted.means import fitted_means
 from lmmsparse.fitted.model import FittedModel
-from lmmsparse.frame import ModelFrame
 from lmmsparse.inference.bootstrap.bootstrap import bootstrap
 from lmmsparse.inference.conf_int import conf_int
 from lmmsparse.inference.ddf import df_fixed, fixed_tests
@@ -34,7 +26,6 @@ from lmmsparse.inference.profile.profile import profile
 from lmmsparse.inference.uncertainty import uncertainty_of
 from lmmsparse.inference.vcov import vcov
 from lmmsparse.models.hints import advice
-from lmmsparse.objective.linear import Objective
 from lmmsparse.prediction.predict import model_matrix_of, predict
 from lmmsparse.prediction.simulate import simulate
 from lmmsparse.report.augment import augment
@@ -45,8 +36,6 @@ from lmmsparse.variance.marginal import marginal_cov
 from lmmsparse.variance.principal import re_pca
 from lmmsparse.variance.shares import icc, r2
 from lmmsparse.variance.shrinkage import shrinkage
-
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True, repr=False)
@@ -138,20 +127,3 @@ class LinearMixedModel(FittedModel):
 
     if not TYPE_CHECKING:  # a checker is to know what there is
         __getattr__ = advice
-
-
-def fitted_model(
-    frame: ModelFrame,
-    terms: tuple[RandomTerm, ...],
-    objective: Objective,
-    control: Control,
-    call: Call,
-    *,
-    start: Float | None = None,
-    watch: Any = None,
-) -> LinearMixedModel:
-    """Fit an objective and wrap the estimates; warns of what a reader of the result must know."""
-    estimates, info = controlled_fit(objective, control, start=start, watch=watch)
-    model = LinearMixedModel(frame, terms, objective, estimates, info, control, call)
-    warn_of(estimates, info, objective, stacklevel=4)
-    return model

@@ -1,4 +1,4 @@
-"""The front door: formula and data to a fitted model."""
+"""`lmer`: from a formula and data to a fitted linear mixed model, stage by stage."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike
 from lmmsparse.design.terms import random_terms
 from lmmsparse.errors import ArgumentError, NoFixedEffectsWarning
 from lmmsparse.estimation.control import Control, as_control
+from lmmsparse.estimation.fit import controlled_fit
 from lmmsparse.fitted.call import Call
 from lmmsparse.formula import parse_formula
 from lmmsparse.frame import build_model_frame, open_table
-from lmmsparse.frame.response import check_varies
-from lmmsparse.models.linear import LinearMixedModel, fitted_model
+from lmmsparse.models.linear import LinearMixedModel
 from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.linear import make_objective
 from lmmsparse.search.newton import Evaluation
@@ -80,14 +80,14 @@ def lmer(
     >>> m.fixef.round(3).to_dict()
     {'(Intercept)': 251.405, 'Days': 10.467}
     """
+    call = Call.of(lmer, locals())
     if not isinstance(REML, (bool, np.bool_)):
         raise ArgumentError(f"REML must be True or False, got {REML!r}")
     settings = as_control(control)
     with single_threaded_blas():  # passes over the rows are bound by memory, not by arithmetic
         table = open_table(data)
-        parsed = parse_formula(formula, table.names)
         frame = build_model_frame(
-            parsed,
+            parse_formula(formula, table.names),
             table,
             weights=weights,
             offset=offset,
@@ -95,10 +95,8 @@ def lmer(
             contrasts=contrasts,
             na_action=na_action,
         )
-        response = frame.y_less_offset
-        check_varies(response, parsed.response)
         reml = bool(REML)
-        if reml and frame.X.shape[1] == 0:
+        if reml and not frame.fixed_names:
             warnings.warn(
                 "the model has no fixed effects, so REML and maximum likelihood coincide; the fit is reported as ML",
                 NoFixedEffectsWarning,
@@ -107,32 +105,20 @@ def lmer(
             reml = False
         terms = random_terms(frame)
         objective = make_objective(
-            response, frame.X, terms, weights=frame.weights, reml=reml, memory_limit=settings.memory_bytes
+            frame.y_less_offset,
+            frame.X,
+            terms,
+            weights=frame.weights,
+            reml=reml,
+            memory_limit=settings.memory_bytes,
         )
-    first = None if start is None else objective.checked_start(start)
-    arguments = {
-        "formula": formula,
-        "data": data,
-        "REML": REML,
-        "weights": weights,
-        "offset": offset,
-        "subset": subset,
-        "contrasts": contrasts,
-        "na_action": na_action,
-        "start": None,
-        "control": control,
-        "progress": progress,
-    }
-    call = Call(_data_name(data), _argument(weights), _argument(offset), _argument(subset), lmer, arguments, frame)
-    return fitted_model(
-        frame,
-        terms,
+    estimates, info = controlled_fit(
         objective,
         settings,
-        call,
-        start=first,
+        start=None if start is None else objective.checked_start(start),
         watch=_print_evaluation if progress else None,
     )
+    return LinearMixedModel(frame, terms, objective, estimates, info, settings, call).warned()
 
 
 def _print_evaluation(evaluation: Evaluation) -> None:
@@ -141,14 +127,3 @@ def _print_evaluation(evaluation: Evaluation) -> None:
         f"criterion {evaluation.value:.6f}  theta {np.array2string(evaluation.theta, precision=5)}{mark}",
         flush=True,
     )
-
-
-def _argument(value: Any) -> str | None:
-    """A column name, or a word for an array."""
-    return value if value is None or isinstance(value, str) else "(array)"
-
-
-def _data_name(data: Any) -> str | None:
-    attributes = getattr(data, "attrs", None)
-    name = attributes.get("name") if isinstance(attributes, dict) else None
-    return name if isinstance(name, str) else None

@@ -9,7 +9,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from lmmsparse.design.coordinates import (
     WorkingDesign,
     orthonormal_columns,
-    redundant_terms,
     term_coordinates,
     theta_maps,
     working_design,
@@ -222,38 +221,6 @@ class TestResponse:
         x = (design.X @ design.coordinates.fixed_map)[:, 1]
         assert not working_response(3 + 2 * x + 1e-6 * rng.normal(size=N), design, unit * WEIGHTS)[1].exact
         assert working_response(3 + 2 * x, design, unit * WEIGHTS)[1].exact
-
-
-class TestRedundantTerms:
-    X = np.ones((N, 1))
-
-    def terms(self, *columns_and_kind: tuple[list[np.ndarray], bool], groups: str = "gggg") -> tuple[int, ...]:
-        made = [
-            make_term(GROUP, np.column_stack(columns), group, correlated)
-            for (columns, correlated), group in zip(columns_and_kind, groups, strict=False)
-        ]
-        return redundant_terms(working_design(self.X, made, WEIGHTS), made, WEIGHTS)
-
-    one, (x, z) = np.ones(N), np.random.default_rng(3).normal(size=(2, N))
-
-    def test_an_intercept_twice(self) -> None:
-        assert self.terms(([self.one], True), ([self.one, self.x], True)) == (0, 1)
-
-    def test_the_intercept_twice_in_disguise(self) -> None:
-        dummies = [(GROUP % 2 == i).astype(float) for i in range(2)]
-        assert self.terms(([self.one], True), (dummies, True)) == (0, 1)
-
-    def test_independent_columns(self) -> None:
-        assert self.terms(([self.one], True), ([self.x], True)) == ()
-        assert self.terms(([self.one, self.x], False), ([self.z], True)) == ()
-
-    def test_overlapping_spans_without_the_same_variances(self) -> None:
-        """1 and 1 + x have different squares: their variances can be told apart."""
-        assert self.terms(([self.one], True), ([self.one + self.x], True)) == ()
-        assert self.terms(([self.one], True), ([self.x], True), ([self.one + self.x], True)) == ()
-
-    def test_other_factors_do_not_count(self) -> None:
-        assert self.terms(([self.one], True), ([self.one], True), groups="gh") == ()
 
 
 class TestManyResponses:

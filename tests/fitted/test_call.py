@@ -56,3 +56,9 @@ def test_what_cannot_be_repeated_is_refused(model) -> None:
         model.refit(model.frame.y * 2.0).update("~ . - Days")
     with pytest.raises(ArgumentError, match="no argument 'family'; there are formula, data"):
         model.update(family="gaussian")
+
+
+def test_rows_drawn_anew_cannot_be_repeated(model) -> None:
+    """A model of drawn cases is no model of the data of the call."""
+    with pytest.raises(ArgumentError, match="another one by new responses or rows"):
+        model.bootstrap(1, kind="cases", statistic=lambda fit: fit.update("~ . - Days").sigma, seed=1)

@@ -257,7 +257,8 @@ def case_model(model: Model, cases: Cases) -> Model:
     )
     start = start_near(objective, model.estimates.theta)
     estimates, info = controlled_fit(objective, control, start=start)
-    return replace(model, frame=frame, terms=terms, objective=objective, estimates=estimates, optinfo=info)
+    call = replace(model.call, repeatable=False)
+    return replace(model, frame=frame, terms=terms, objective=objective, estimates=estimates, optinfo=info, call=call)
 
 
 def case_frame(frame: ModelFrame, cases: Cases) -> ModelFrame:
