@@ -3,9 +3,8 @@
 >>> from lmmsparse import lmer, load_dataset
 >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
 
-The stages behind `lmer` are public too: `parse_formula`, `build_model_frame`, `random_terms`, `make_objective`, `fit`.
-So are the classes of what the methods of a model return, for type hints and ``isinstance``: `Bootstrap`, `Influence`,
-`IntraclassCorrelation`, `MarginalCovariance`, `Profile`, `Refits`, `RSquared`, `Singularity`, `Summary`, `VarCorr`.
+`lmmsparse.modular` has the stages behind `lmer`, and `lmmsparse.results` the classes of what the methods of a model
+return, for type hints and ``isinstance``; most of both can be had from here too.
 """
 
 from lmmsparse.datasets import list_datasets, load_dataset

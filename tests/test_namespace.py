@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+
 import pytest
 
 import lmmsparse
+from lmmsparse import LinearMixedModel, modular, results
 from lmmsparse.inference import anova
 
 
@@ -37,3 +41,18 @@ def test_results_are_of_public_classes(fit, name, value):
     assert name in lmmsparse.__all__
     with pytest.raises(AttributeError):  # frozen
         result.anything = 1
+
+
+@pytest.mark.parametrize("module", [modular, results])
+def test_what_a_module_names_is_what_the_package_has(module):
+    assert module.__all__ == sorted(module.__all__)
+    for name in module.__all__:
+        assert getattr(lmmsparse, name, getattr(module, name)) is getattr(module, name)
+
+
+def test_every_class_that_a_method_returns_is_named_in_results():
+    named = set()
+    for _, method in inspect.getmembers(LinearMixedModel, inspect.isfunction):
+        named |= set(re.findall(r"\b[A-Z]\w+", str(inspect.signature(method).return_annotation)))
+    named -= {"Any", "Self", "Float", "Series", "DataFrame", "None"}
+    assert {"Bootstrap", "Profile", "Refits", "Summary"} <= named <= set(results.__all__)
