@@ -165,5 +165,5 @@ def refitted_criterion(model: FittedModel, label: str, X: Float, terms: tuple[Ra
     )
     estimates, info = controlled_fit(objective, control)
     if not info.converged:
-        warnings.warn(f"the fit without {label}: {info.message}", ConvergenceWarning, stacklevel=4)
+        warnings.warn(f"the fit without {label}: {info.message}", ConvergenceWarning, stacklevel=3)
     return estimates.criterion

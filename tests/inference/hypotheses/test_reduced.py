@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lmmsparse import lmer
 from lmmsparse.datasets import load_dataset
+from lmmsparse.errors import ConvergenceWarning
 from tests.inference.cases import ANSWERS, DF, SLEEP, F, fit_case, in_r
 
 
@@ -109,3 +111,12 @@ def test_ranova_of_independent_slopes_takes_each_column(fit):
         other = fit(f"Reaction ~ Days + ({left} | Subject)", "sleepstudy")
         np.testing.assert_allclose(row.LRT, other.criterion - whole, atol=1e-6)
         np.testing.assert_allclose(row.p_mixture, row.p_value / 2)
+
+
+@pytest.mark.parametrize("method", ["drop1", "ranova"])
+def test_a_refit_that_does_not_converge_is_named_where_the_test_was_asked_for(method):
+    with pytest.warns(ConvergenceWarning):
+        m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"), control={"max_evaluations": 2})
+    with pytest.warns(ConvergenceWarning, match="the fit without Days") as caught:
+        getattr(m, method)()
+    assert [w.filename for w in caught if "the fit without" in str(w.message)] == [__file__]
