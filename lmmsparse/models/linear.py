@@ -20,7 +20,8 @@ from lmmsparse.inference.conf_int import conf_int
 from lmmsparse.inference.ddf import df_fixed, fixed_tests
 from lmmsparse.inference.hypotheses.drop1 import drop1
 from lmmsparse.inference.hypotheses.ranova import ranova
-from lmmsparse.inference.hypotheses.tests import anova_of_terms, contest
+from lmmsparse.inference.hypotheses.tests import anova as anova_of_terms
+from lmmsparse.inference.hypotheses.tests import contest
 from lmmsparse.inference.kenward_roger import kenward_roger_of
 from lmmsparse.inference.profile.profile import profile
 from lmmsparse.inference.uncertainty import uncertainty_of

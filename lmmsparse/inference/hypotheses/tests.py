@@ -93,7 +93,7 @@ def contest(
     return to_library(pd.DataFrame(columns), model.frame.library)
 
 
-def anova_of_terms(
+def anova(
     model: FittedModel, *models: Any, type: int | str = 3, ddf: str | None = "satterthwaite", refit: bool = True
 ) -> Any:
     """F tests of the terms of the fixed part; with other models, likelihood-ratio tests between them.
