@@ -1,7 +1,9 @@
-"""Tables, intervals and summaries of a fit against lmerTest and lme4, and against a dense likelihood."""
+"""Tables of estimates against lmerTest and lme4."""
 
-import warnings
+from __future__ import annotations
+
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,100 +11,25 @@ import pandas as pd
 import polars as pl
 import pytest
 from scipy.stats import norm
-from scipy.stats import t as t_distribution
 
-import lmmsparse.inference.conf_int
-import lmmsparse.report.summary
 from lmmsparse import lmer, load_dataset
-from lmmsparse.errors import ArgumentError, DataError, LmmError, LmmWarning
-from tests.answers import answers
+from lmmsparse.errors import ArgumentError, LmmError
+from tests.reported import DAYS, FITS, REFERENCE, TESTED, recorded_fit
 
-Fit = Callable[..., Any]
-Dataset = Callable[[str], pd.DataFrame]
-
-DAYS = "Reaction ~ Days + (Days | Subject)"
 COLUMNS = "effect group term estimate std_error statistic df p_value conf_low conf_high".split()
-REFERENCE = answers("inference_reporting.json")
-FITS = {record["id"]: record for record in REFERENCE["fits"]}
-# Not printed alike: a variance that lme4's optimizer leaves just across a rounding edge, digits of df that
-# lmerTest's numerical Hessian does not have, and I(Days^2), which has the name I(Days ** 2) here.
-UNPRINTED = {"sleepstudy_ml", "sleepstudy_intercept_ml", "cake", "sleepstudy_three_columns"}
-TESTED = [(name, method) for name, record in FITS.items() for method in record["methods"]]
+Fit = Callable[..., Any]
 
 
 @pytest.fixture
 def recorded(fit: Fit) -> Callable[[str], Any]:
     """Our fit of a record."""
-
-    def recorded_fit(name: str) -> Any:
-        record = FITS[name]
-        rows = {} if record["rows"] is None else {"subset": np.array(record["rows"])}
-        return fit(record["formula"], record["data"], REML=record["REML"], **rows)
-
-    return recorded_fit
+    return partial(recorded_fit, fit)
 
 
 @pytest.fixture
 def model(fit: Fit) -> Any:
     """The maximal model of sleepstudy."""
     return fit(DAYS, "sleepstudy")
-
-
-def quiet(formula: str, data: Any, **arguments: Any) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LmmWarning)
-        return lmer(formula, data, **arguments)
-
-
-# -- summaries --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("name", "method"), [pair for pair in TESTED if pair[0] not in UNPRINTED])
-def test_the_summary_is_that_of_lmertest(name: str, method: str, recorded: Callable[[str], Any]) -> None:
-    expected = [line for line in FITS[name]["methods"][method]["text"] if not line.startswith("optimizer (")]
-    while not expected[-1]:
-        expected.pop()
-    # how a rank-deficient fit ended, and which rows were chosen, is said in other words
-    own = ("boundary (singular)", " Subset:")
-    lines = str(recorded(name).summary(ddf=method.lower())).split("\n")
-    kept = [line for line in lines if not line.startswith(own)]
-    assert kept == [line for line in expected if not line.startswith(own)]
-
-
-def test_without_degrees_of_freedom_it_is_that_of_lme4(model: Any) -> None:
-    text = str(model.summary(ddf=None))
-    assert text.startswith("Linear mixed model fit by REML ['lmerMod']\n")
-    assert "Pr(>|t|)" not in text and "            Estimate Std. Error t value\n" in text
-
-
-def test_a_summary_never_fails_for_want_of_degrees_of_freedom(
-    model: Any, fit: Fit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rng = np.random.default_rng(1)
-    g = np.repeat(np.arange(12), 5)
-    perfect = quiet("y ~ x + (1 | g)", {"y": rng.normal(size=12)[g], "x": np.tile(np.arange(5.0), 12), "g": g})
-    assert "no degrees of freedom: the residual variance is zero" in str(perfect.summary())
-    assert np.isnan(perfect.df_fixed()).all() and np.isnan(perfect.pvalues).all()
-    assert "Pr(>|t|)" in str(fit("Yield ~ 1 + (1|Batch)", "Dyestuff2").summary())
-    assert "Pr(>|t|)" in str(fit("angle ~ temp + (recipe | replicate)", "cake").summary())
-
-    def fails(*_: Any) -> Any:
-        raise np.linalg.LinAlgError("Singular matrix")
-
-    monkeypatch.setattr(lmmsparse.report.summary, "fixed_tests", fails)
-    text = str(model.summary())
-    assert "no degrees of freedom: Singular matrix" in text and "['lmerMod']" in text
-
-
-def test_a_large_model_is_summarised_without_them_until_they_are_known(
-    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lmmsparse.report.summary, "AFFORDABLE", 0.0)
-    m = lmer("diameter ~ 1 + (1 | plate) + (1 | sample)", dataset("Penicillin"))
-    object.__setattr__(m.optinfo, "plan", type("Plan", (), {"flops": 1e15})())
-    assert "they take long in a model of this size" in str(m.summary())
-    m.df_fixed()
-    assert "Pr(>|t|)" in str(m.summary())
 
 
 # -- fixed effects ----------------------------------------------------------------------------------------------
@@ -141,45 +68,6 @@ def test_a_model_without_fixed_effects_has_empty_tables(fit: Fit) -> None:
 
 
 # -- variance parameters ----------------------------------------------------------------------------------------
-
-
-def dense_reml(parameters: np.ndarray, y: np.ndarray, X: np.ndarray, Z: np.ndarray, group: np.ndarray) -> float:
-    """REML criterion of y ~ X + (Z | group) at sd, correlation, sd and σ, with V formed."""
-    s0, r, s1, sigma = parameters
-    cov = np.array([[s0**2, r * s0 * s1], [r * s0 * s1, s1**2]])
-    V = (group[:, None] == group) * (Z @ cov @ Z.T) + sigma**2 * np.eye(len(y))
-    W = np.linalg.inv(V)
-    XWX = X.T @ W @ X
-    e = y - X @ np.linalg.solve(XWX, X.T @ W @ y)
-    return float(np.linalg.slogdet(V)[1] + np.linalg.slogdet(XWX)[1] + e @ W @ e)
-
-
-def test_covariances_of_standard_deviations_are_twice_the_inverse_of_a_dense_hessian(dataset: Dataset) -> None:
-    data = dataset("sleepstudy").iloc[:90]
-    m = lmer(DAYS, data)
-    full = m.vcov(full=True)
-    names = ["sd_(Intercept)|Subject", "cor_Days.(Intercept)|Subject", "sd_Days|Subject", "sigma"]
-    assert list(full.columns) == list(full.index) == ["(Intercept)", "Days", *names]
-    centre = m.conf_int(parm="theta_")["estimate"].to_numpy()
-    days = data["Days"].to_numpy(float)
-    X = np.column_stack([np.ones(90), days])
-    group = data["Subject"].astype(str).to_numpy()
-    step, hessian = 1e-3 * np.abs(centre), np.empty((4, 4))
-
-    def at(*moves: np.ndarray) -> float:
-        return dense_reml(centre + sum(moves), data["Reaction"].to_numpy(float), X, X, group)
-
-    E = np.diag(step)
-    for i in range(4):
-        for j in range(4):
-            cross = at(E[i], E[j]) - at(E[i], -E[j]) - at(-E[i], E[j]) + at(-E[i], -E[j])
-            hessian[i, j] = cross / (4 * step[i] * step[j])
-    expected = 2.0 * np.linalg.inv(hessian)
-    scale = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
-    np.testing.assert_allclose(full.loc[names, names] / scale, expected / scale, atol=1e-3)
-    pd.testing.assert_frame_equal(full.iloc[:2, :2], m.vcov())
-    assert (full.iloc[:2, 2:] == 0.0).all(axis=None)
-    np.testing.assert_allclose(m.tidy("ran_pars")["std_error"], np.sqrt(np.diag(full)[2:]))
 
 
 @pytest.mark.parametrize("name", REFERENCE["sd_errors"])
@@ -255,122 +143,12 @@ def test_glance(model: Any, fit: Fit) -> None:
     assert small.loc[0, "method"] == "ML" and bool(small.loc[0, "singular"])
 
 
-@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow", "dict"])
-def test_rows_of_the_fit_in_the_library_of_the_data(library: str, dataset: Dataset) -> None:
-    data = dataset("sleepstudy").assign(Subject=lambda d: d["Subject"].astype(str), w=lambda d: d["Days"] + 1.0)
-    data.loc[3, "Reaction"] = np.nan
-    if library in ("polars", "pyarrow"):
-        module = pytest.importorskip(library)
-        given = module.from_pandas(data) if library == "polars" else module.Table.from_pandas(data)
-    else:
-        given = data if library == "pandas" else {name: data[name].to_numpy() for name in data}
-    m = lmer(DAYS, given, weights="w", offset=3.0 * data["Days"].to_numpy())
-    for rows in (m.augment(), m.augment(given)):
-        assert type(rows) is (pd.DataFrame if library == "dict" else type(given))
-        table = rows if isinstance(rows, pd.DataFrame) else rows.to_pandas()
-        assert len(table) == m.nobs == 179
-        np.testing.assert_allclose(table["Reaction"], data["Reaction"].dropna())
-        np.testing.assert_allclose(table["Reaction"], table["fitted"] + table["resid"])
-        np.testing.assert_allclose(table["fitted"], table["fixed"] + table["random"])
-        np.testing.assert_allclose(table["scaled_resid"], m.resid("scaled"))
-        np.testing.assert_allclose(table["fixed"], m.predict(re_form=0))
-        np.testing.assert_array_equal(table["weight"], np.delete(data["w"].to_numpy(), 3))
-        np.testing.assert_array_equal(table["offset"], np.delete(3.0 * data["Days"].to_numpy(), 3))
-        assert list(table["Subject"]) == list(data["Subject"].drop(3))
-    for frame in (m.tidy(), m.tidy("ran_pars"), m.tidy("ran_vals"), m.glance(), m.conf_int()):
-        assert type(frame) is (pd.DataFrame if library == "dict" else type(given))
-
-
-def test_a_taken_name_gets_a_dot(dataset: Dataset) -> None:
-    data = dataset("sleepstudy").rename(columns={"Days": "fixed"})
-    m = lmer("Reaction ~ fixed + (1 | Subject)", data)
-    for rows in (m.augment(), m.augment(data)):
-        np.testing.assert_array_equal(rows["fixed"], data["fixed"])
-        np.testing.assert_allclose(rows[".fixed"], m.predict(re_form=0))
-    with pytest.raises(DataError, match="data have 10 rows, but the model was fitted to data with 180"):
-        m.augment(data.iloc[:10])
-
-
-# -- intervals --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", FITS)
-def test_names_and_normal_intervals_are_those_of_lme4(name: str, recorded: Callable[[str], Any]) -> None:
-    m, record = recorded(name), FITS[name]
-    table = m.conf_int(ddf=None)
-    ours = ([name.replace("Days ** 2", "Days^2") for name in names] for names in (table.index, table["term"]))
-    assert tuple(ours) == (record["names"], record["readable"])
-    fixed = len(m.fixef)
-    np.testing.assert_allclose(table[["conf_low", "conf_high"]][-fixed:], record["wald"][-fixed:], rtol=2e-5)
-
-
-def test_wald_intervals(model: Any) -> None:
-    table = model.conf_int(level=0.9)
-    half = t_distribution.ppf(0.95, model.df_fixed()) * model.bse
-    np.testing.assert_allclose(table.loc[["(Intercept)", "Days"], "conf_low"], model.fixef - half)
-    same = model.tidy("ran_pars", level=0.9)[["conf_low", "conf_high"]]
-    np.testing.assert_array_equal(table.iloc[:4][["conf_low", "conf_high"]], same)
-
-
-def test_parameters_are_chosen_by_either_name(model: Any) -> None:
-    assert list(model.conf_int(parm="sd_Days|Subject").index) == [".sig03"]
-    assert list(model.conf_int(parm=["Days", ".sig02", "sigma"]).index) == ["Days", ".sig02", ".sigma"]
-    assert list(model.conf_int(parm="theta_").index) == [".sig01", ".sig02", ".sig03", ".sigma"]
-    assert list(model.conf_int(parm="beta_").index) == ["(Intercept)", "Days"]
-
-
-def test_other_methods_are_called_with_lme4s_names(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[Any] = []
-
-    def limits(m: Any, level: float, parm: list[str]) -> pd.DataFrame:
-        calls.append((level, parm))
-        backwards = parm[::-1]
-        return pd.DataFrame({"lower": range(len(parm)), "upper": 9.0}, index=backwards)
-
-    monkeypatch.setattr(lmmsparse.inference.conf_int, "profile_limits", limits)
-    monkeypatch.setattr(lmmsparse.inference.conf_int, "bootstrap_limits", limits)
-    wald, profile = model.conf_int(), model.conf_int(method="profile")
-    pd.testing.assert_frame_equal(profile[["term", "estimate"]], wald[["term", "estimate"]])
-    assert list(profile["conf_low"]) == [5, 4, 3, 2, 1, 0] and (profile["conf_high"] == 9.0).all()
-    chosen = model.conf_int(level=0.8, method="boot", parm=["sd_Days|Subject", "Days"])
-    assert calls == [(0.95, list(wald.index)), (0.8, [".sig03", "Days"])]
-    assert list(chosen.index) == [".sig03", "Days"] and list(chosen["conf_low"]) == [1, 0]
-
-
-def test_bootstrap_intervals_have_their_replicates_and_seed(model: Any) -> None:
-    def ends(**arguments: Any) -> Any:
-        return model.conf_int(method="boot", parm="Days", **arguments)[["conf_low", "conf_high"]].to_numpy()
-
-    def replicates(nsim: int, seed: int) -> Any:
-        return model.bootstrap(nsim, seed=seed).conf_int(parm="Days")[["conf_low", "conf_high"]].to_numpy()
-
-    np.testing.assert_array_equal(ends(), replicates(1000, 0))
-    np.testing.assert_array_equal(ends(nsim=60), replicates(60, 0))
-    np.testing.assert_array_equal(ends(nsim=60, seed=4), replicates(60, 4))
-
-
 # -- bad input --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (
-            lambda m: m.conf_int(parm="Dayz"),
-            "no parameter 'Dayz'; did you mean 'Days'. There are .sig01 .sd_.Intercept..Subject., .*Days",
-        ),
-        (lambda m: m.conf_int(parm=["Days", 3]), "no parameter 3"),
-        (lambda m: m.conf_int(method="exact"), "method must be one of wald, profile, boot, got 'exact'"),
-        (lambda m: m.conf_int(level=95), "level must be a number between 0 and 1, such as 0.95, got 95"),
-        (lambda m: m.conf_int(ddf="kr"), "conf_int: ddf must be 'satterthwaite', 'kenward-roger' or None, got 'kr'"),
-        (lambda m: m.conf_int(method="boot", ddf=None), "conf_int: only method='wald' takes ddf, got method='boot'"),
-        (lambda m: m.conf_int(nsim=100), "conf_int: only method='boot' takes nsim, got method='wald'"),
-        (
-            lambda m: m.conf_int(method="profile", nsim=9, seed=0),
-            "only method='boot' takes nsim and seed, got method='pro",
-        ),
-        (lambda m: m.conf_int(method="boot", nsim=0), "nsim must be a positive integer, got 0"),
-        (lambda m: m.conf_int(method="boot", seed="luck"), "seed must be a non-negative integer"),
         (lambda m: m.tidy("random"), "effects must be one of fixed, ran_pars, ran_vals, got 'random'"),
         (lambda m: m.tidy(level=True), "level must be a number"),
         (lambda m: m.tidy(ddf=3), "tidy: ddf must be"),
@@ -389,22 +167,6 @@ def test_kenward_roger_needs_reml(fit: Fit) -> None:
         with pytest.raises(LmmError, match="needs a REML fit"):
             call(ddf="kenward-roger")
     assert len(m.tidy("ran_pars", ddf="kenward-roger")) == 4
-
-
-def test_augment_refuses_rows_in_another_order(dataset):
-    data = dataset("sleepstudy")
-    m = lmer(DAYS, data)
-    with pytest.raises(DataError, match=r"'Reaction' is .* in row 0 of the data, but was 249\.56 in the fit"):
-        m.augment(data.iloc[::-1])
-    doubled = lmer("log(Reaction) ~ Days + (1 | Subject)", data)
-    assert len(doubled.augment(data)) == 180
-    with pytest.raises(DataError, match="the rows in the same order"):
-        doubled.augment(data.iloc[::-1])
-    kept = data.assign(Reaction=data["Reaction"].where(data.index % 7 != 3))
-    scaled = lmer("scale(Reaction) ~ Days + (1 | Subject)", kept)
-    assert len(scaled.augment(kept)) == scaled.nobs
-    with pytest.raises(DataError, match="the rows in the same order"):
-        scaled.augment(kept.iloc[[1, 0, *range(2, 180)]])
 
 
 def test_tidy_of_several_kinds(fit):
