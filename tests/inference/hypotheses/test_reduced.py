@@ -9,6 +9,7 @@ from lmmsparse.datasets import load_dataset
 from lmmsparse.errors import ConvergenceWarning
 
 
+@pytest.mark.filterwarnings("ignore:not converged")
 @pytest.mark.parametrize("method", ["drop1", "ranova"])
 def test_a_refit_that_does_not_converge_is_named_where_the_test_was_asked_for(method):
     with pytest.warns(ConvergenceWarning):
