@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import pickle
-import pydoc
 import warnings
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import numpy as np
@@ -17,10 +15,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from lmmsparse import LinearMixedModel, lmer
+from lmmsparse import lmer
 from lmmsparse.errors import LmmWarning
-from lmmsparse.fitted.remembered import is_remembered
-from lmmsparse.inference.uncertainty import uncertainty_of
 
 Dataset = Callable[[str], pd.DataFrame]
 Fit = Callable[..., Any]
@@ -371,29 +367,6 @@ def test_repr_says_what_the_model_is(model: Any, fit: Fit) -> None:
     assert "-2 log-likelihood 1751.9393" in repr(fit(DAYS, "sleepstudy", REML=False))
     assert "boundary (singular) fit" in repr(fit("Yield ~ 1 + (1|Batch)", "Dyestuff2"))
     assert str(model) == model.summary().brief()
-
-
-# -- what is listed in the class is a method like any other -----------------------------------------------------
-
-LISTED = [
-    name for name, value in vars(LinearMixedModel).items() if inspect.isfunction(value) and not name.startswith("_")
-]
-
-
-@pytest.mark.parametrize("name", LISTED)
-def test_a_listed_function_is_a_documented_method(name: str, model: Any) -> None:
-    method = getattr(model, name)
-    assert method.__name__ == name and "model" not in inspect.signature(method).parameters
-    assert f"m.{name}(" in method.__doc__
-    assert method.__doc__.splitlines()[0] in pydoc.render_doc(method)
-    assert pickle.loads(pickle.dumps(method)).__self__.criterion == model.criterion
-
-
-def test_shared_values_are_computed_once(model: Any) -> None:
-    fresh = replace(model)
-    assert not is_remembered(uncertainty_of, fresh)
-    assert fresh.uncertainty is fresh.uncertainty is uncertainty_of(fresh)
-    assert is_remembered(uncertainty_of, fresh) and not is_remembered(uncertainty_of, replace(fresh))
 
 
 # -- nothing is changed in place --------------------------------------------------------------------------------
