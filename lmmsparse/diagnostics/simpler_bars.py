@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from lmmsparse.covariance.structure import Diagonal, Unstructured
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import ArgumentError
-from lmmsparse.formula import Bar
-from lmmsparse.formula.expressions import quoted
-from lmmsparse.frame.evaluate import EXPRESSION, readable
+from lmmsparse.formula import Bar, is_expression, written_factor
 from lmmsparse.frame.model_matrix import INTERCEPT, Design
 from lmmsparse.frame.model_terms import ModelTerm, model_terms
 from lmmsparse.inference.hypotheses.term_contrasts import marginal_contrast, without
@@ -65,7 +63,7 @@ def whole_bar(term: RandomTerm, bar: Bar, design: Design) -> BarVariant:
         parts = model_terms(design)
     except ArgumentError:
         parts = ()
-    return BarVariant(bar.left, term, term, parts, tuple(range(len(parts))))
+    return BarVariant(bar.left.text, term, term, parts, tuple(range(len(parts))))
 
 
 def written(variant: BarVariant, factors: Sequence[str]) -> str:
@@ -129,14 +127,10 @@ def _keeping(variant: BarVariant, kept: tuple[int, ...]) -> BarVariant:
 
 
 def _sum(parts: Sequence[ModelTerm]) -> str:
-    texts = [":".join(_factor(name) for name in part.sizes) for part in parts if not part.is_intercept]
+    texts = [":".join(map(written_factor, part.sizes)) for part in parts if not part.is_intercept]
     if len(texts) == len(parts):
         texts.insert(0, "0")
     return " + ".join(texts) or "1"
-
-
-def _factor(name: str) -> str:
-    return readable(name) if name.startswith(EXPRESSION) else quoted(name)
 
 
 def shiftable(variant: BarVariant) -> str | None:
@@ -147,8 +141,8 @@ def shiftable(variant: BarVariant) -> str | None:
     if parts[1].categorical or len(parts[1].numeric) != 1:
         return None
     (name,) = parts[1].numeric
-    text = _factor(name)
-    if not name.startswith(EXPRESSION):
+    text = written_factor(name)
+    if not is_expression(name):
         return text
     function = text.split("(", 1)[0]
     if function not in ELEMENTWISE:

@@ -151,7 +151,7 @@ class FormulaSearch:
     def _formula(self, state: State) -> str:
         formula = self.model.frame.formula
         bars = sorted((one for one in state if one is not None), key=lambda one: one.whole.bar)
-        summands = [formula.fixed, *(f"offset({text})" for text in formula.offsets)]
+        summands = [formula.fixed.text, *(f"offset({text})" for text in formula.offsets)]
         summands += [written(one, formula.bars[one.whole.bar].factors) for one in bars]
         return f"{formula.response} ~ {' + '.join(summands)}"
 

@@ -17,8 +17,8 @@ from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import ArgumentError, FormulaError
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.fitted.remembered import remembered
-from lmmsparse.formula import Bar, parse_formula
-from lmmsparse.frame import Codes, ModelFrame, NewData, TermKey, term_keys
+from lmmsparse.formula import Bar, TermKey, displayed, parse_formula
+from lmmsparse.frame import Codes, ModelFrame, NewData
 
 Float = NDArray[np.float64]
 
@@ -61,7 +61,7 @@ def selected_effects(re_form: Any, terms: Sequence[RandomTerm], spec: NewData) -
         read = parse_formula(f"response {text}")
     except FormulaError as error:
         raise ArgumentError(f"re_form {re_form!r} cannot be read: {error}") from error
-    if read.fixed not in ("0", "1", "-1") or read.offsets:
+    if read.fixed.factors or read.offsets:
         raise ArgumentError(
             f"re_form names random effects alone, such as '~(1|g)'; fixed effects are always there: got {re_form!r}"
         )
@@ -80,7 +80,7 @@ def _matching(
     bar: Bar, terms: Sequence[RandomTerm], held: Sequence[dict[TermKey, tuple[int, ...]]]
 ) -> list[tuple[int, set[int]]]:
     """Columns of the model that a bar names: of the bar that it is, else of one that contains it, else term by term."""
-    wanted = term_keys(bar.left)
+    wanted = bar.left.keys
     same = [t for t, term in enumerate(terms) if term.group == bar.group]
     whole = [t for t in same if set(held[t]) == set(wanted)] or [t for t in same if set(wanted) <= set(held[t])]
     if whole:
@@ -89,7 +89,7 @@ def _matching(
     for key in wanted:
         owners = [t for t in same if key in held[t]]
         if not owners:
-            names = ", ".join("(Intercept)" if part == {"1"} else ":".join(sorted(part)) for part in wanted)
+            names = ", ".join(":".join(map(displayed, sorted(part))) or "(Intercept)" for part in wanted)
             have = "; ".join(f"{term.group}: {', '.join(term.names)}" for term in terms)
             raise ArgumentError(f"re_form: the model has no random effects {names} for {bar.group}; it has {have}")
         found.append((owners[0], set(held[owners[0]][key])))

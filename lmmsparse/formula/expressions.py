@@ -2,6 +2,9 @@
 
 Python expressions keep column names that are no Python identifiers in back-quotes; `readable_by_python`
 swaps those for identifiers just before the expression is compiled.
+
+A factor of a term is a column or an expression.  Both are text: a column its name, an expression the name that
+`as_name` makes of it, which no column has.
 """
 
 from __future__ import annotations
@@ -20,6 +23,10 @@ from lmmsparse.formula.scan import blank_literals
 CONSTANTS = {"TRUE": "True", "FALSE": "False", "NULL": "None", "pi": "np.pi"}
 FUNCTIONS = {"as.factor": "as_factor", "as.numeric": "as_numeric"}
 MODULES = ("np", "contr")
+# formulaic sees an expression as a quoted name that begins with one of these characters; the other stands for the
+# back-quotes inside of it.
+EXPRESSION = "\u2036"
+BACK_QUOTE = "\u2035"
 
 PIECE = re.compile(
     r"(?P<quoted>`[^`]*`)|(?P<literal>\"[^\"]*\"|'[^']*')|(?P<number>\d[\w.]*)|(?P<word>\.?[^\W\d][\w.]*)|(?P<power>\^)"
@@ -64,6 +71,36 @@ def plain_name(expression: str) -> str:
     return expression
 
 
+def as_name(expression: str) -> str:
+    """The name under which formulaic is to look up an expression."""
+    return EXPRESSION + expression.replace("`", BACK_QUOTE)
+
+
+def is_expression(factor: str) -> bool:
+    """Whether a factor is an expression, and no column."""
+    return factor.startswith(EXPRESSION)
+
+
+def readable(name: str) -> str:
+    """A name made by `as_name`, or a column's name that formulaic made of such, as the user knows it."""
+    return name.replace(EXPRESSION, "").replace(BACK_QUOTE, "`")
+
+
+def displayed(name: str) -> str:
+    """`readable`, and as R spells it."""
+    return plain_name(readable(name))
+
+
+def written_factor(factor: str) -> str:
+    """A factor as it stands in a formula."""
+    return readable(factor) if is_expression(factor) else quoted(factor)
+
+
+def names_of(*groups: Iterable[str]) -> tuple[str, ...]:
+    """Distinct names in order of appearance."""
+    return tuple(dict.fromkeys(name for group in groups for name in group))
+
+
 def to_python(text: str, columns: Collection[str]) -> str:
     """Rewrite an R expression in Python's spelling.
 
@@ -85,6 +122,11 @@ def to_python(text: str, columns: Collection[str]) -> str:
         done = end
     written.append(text[done:])
     return " ".join("".join(written).split()) if "\n" in text else "".join(written).strip()
+
+
+def canonical(text: str) -> str:
+    """An R expression as the factors of terms have it, where the spacing does not count."""
+    return formatted(to_python(text, ()))
 
 
 def _word(word: str, before: str, after: str, columns: Collection[str]) -> str:
@@ -132,6 +174,7 @@ def readable_by_python(expression: str) -> tuple[str, dict[str, str]]:
     return "".join(written), aliases
 
 
+@lru_cache(maxsize=1024)
 def formatted(expression: str) -> str:
     """The expression with the spacing of `ast.unparse`, so that the same expression always reads the same."""
     tree, aliases = parsed(expression)
@@ -141,8 +184,9 @@ def formatted(expression: str) -> str:
     return text
 
 
+@lru_cache(maxsize=1024)
 def parsed(expression: str) -> tuple[ast.Expression, dict[str, str]]:
-    """Syntax tree of an expression and the aliases of its quoted names.
+    """Syntax tree of an expression and the aliases of its quoted names; neither is to be changed.
 
     Raises
     ------
@@ -194,8 +238,4 @@ def expression_names(expression: str) -> ExpressionNames:
             modules.append(node.id)
         else:
             values.append(aliases.get(node.id, node.id))
-    return ExpressionNames(_unique(values), _unique(calls), _unique(modules))
-
-
-def _unique(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))
+    return ExpressionNames(names_of(values), names_of(calls), names_of(modules))

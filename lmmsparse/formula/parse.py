@@ -14,7 +14,7 @@ from lmmsparse.formula.scan import blank_literals
 from lmmsparse.formula.tokens import Token, tokens
 from lmmsparse.formula.tree import BARS, Group, Item, Part, find, is_operator, nested, sum_parts, walk
 from lmmsparse.formula.types import Bar, Formula
-from lmmsparse.formula.write import Surroundings, checked_expression, is_bar, is_offset, write_sum
+from lmmsparse.formula.write import Surroundings, checked_expression, is_bar, is_offset, right_side
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def parse_formula(text: str, columns: Sequence[str] = ()) -> Formula:
     Examples
     --------
     >>> formula = parse_formula("strength ~ 1 + (1 | batch/cask)")
-    >>> formula.fixed
+    >>> formula.fixed.text
     '1'
     >>> [bar.group for bar in formula.bars]
     ['cask:batch', 'batch']
@@ -80,7 +80,7 @@ def _parsed(text: str, names: tuple[str, ...]) -> Formula:
     others = _other_columns(names, response, terms, offsets) if names else None
     around = Surroundings(text, known, others)
     bars = tuple(bar for term in terms for bar in _bars(term, around))
-    return Formula(text, response, write_sum(items, len(text), around) or "1", bars, offsets)
+    return Formula(text, response, right_side(items, len(text), around), bars, offsets)
 
 
 def _tilde(text: str) -> int:
@@ -172,7 +172,7 @@ def _offset(call: Token, text: str, columns: Collection[str]) -> str:
 
 
 def _bars(term: _Term, around: Surroundings) -> list[Bar]:
-    left = write_sum(term.left, term.left_end, around)
+    left = right_side(term.left, term.left_end, around)
     source = " ".join(around.text[term.group.start : term.group.end].split())
     return [Bar(left, factors, term.correlated, source, term.group.start) for factors in term.factors]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lmmsparse.formula.expressions import plain_name
+from lmmsparse.formula.right_side import RightSide
 
 
 @dataclass(frozen=True)
@@ -13,8 +14,8 @@ class Bar:
 
     Attributes
     ----------
-    left : str
-        Text for a right-hand side of formulaic: ``"Days"``, ``"0 + Days"``, ``"1"``.
+    left : RightSide
+        The columns of the term: ``Days``, ``0 + Days``, ``1``.
     factors : tuple of str
         Grouping variables or Python expressions; ``("cask", "batch")`` is the interaction ``cask:batch``.
         A column whose name is no Python identifier stands in back-quotes.
@@ -27,7 +28,7 @@ class Bar:
         Offset of the term's bar in the formula text.
     """
 
-    left: str
+    left: RightSide
     factors: tuple[str, ...]
     correlated: bool
     text: str
@@ -54,8 +55,8 @@ class Formula:
         The formula as the user wrote it.
     response : str
         Python expression.
-    fixed : str
-        Text for a right-hand side of formulaic; ``"1"`` when the formula has bars and offsets only.
+    fixed : RightSide
+        The fixed effects: the intercept alone when the formula has bars and offsets only.
     bars : tuple of Bar
         In formula order, ``/``, ``*``, ``+`` and ``:`` on the grouping side expanded.
     offsets : tuple of str
@@ -64,6 +65,11 @@ class Formula:
 
     text: str
     response: str
-    fixed: str
+    fixed: RightSide
     bars: tuple[Bar, ...]
     offsets: tuple[str, ...]
+
+    @property
+    def sides(self) -> tuple[RightSide, ...]:
+        """The fixed effects, and what stands to the left of each bar."""
+        return (self.fixed, *(bar.left for bar in self.bars))

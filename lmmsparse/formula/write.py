@@ -1,17 +1,24 @@
-"""A part of the formula written out for formulaic: random effects and offsets left out, ``.`` spelled out."""
+"""Sums of a formula as right sides: random effects and offsets left out, ``.`` spelled out, each term expanded."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from lmmsparse.errors import FormulaError
-from lmmsparse.formula.expressions import parsed, quoted, to_python
+from lmmsparse.formula.algebra import INTERCEPT, Terms, by_degree, crossed, less, multiplied, nesting, powered, united
+from lmmsparse.formula.expressions import as_name, formatted, names_of, parsed, quoted, to_python
 from lmmsparse.formula.pointing import pointed
+from lmmsparse.formula.right_side import RightSide
 from lmmsparse.formula.tokens import Token
 from lmmsparse.formula.tree import BARS, Group, Item, Part, find, is_operator, sum_parts
 
 POWERS = ("^", "**")
+# Operators that bind more tightly come first; those of a level are read from left to right.
+PRODUCTS: tuple[dict[str, Callable[[Terms, Terms], Terms]], ...] = (
+    {":": crossed, "%in%": crossed},
+    {"*": multiplied, "/": nesting},
+)
 
 
 @dataclass(frozen=True)
@@ -43,27 +50,52 @@ def is_offset(item: Item | None) -> bool:
     return isinstance(item, Token) and item.kind == "call" and item.text.startswith("offset(")
 
 
-def write_sum(items: Sequence[Item], end: int, around: Surroundings) -> str:
-    """The sum as text for formulaic; empty when it holds random effects and offsets only."""
+def right_side(items: Sequence[Item], end: int, around: Surroundings) -> RightSide:
+    """What a sum says that has an intercept unless it takes it away.
+
+    Parameters
+    ----------
+    items : sequence of Item
+        The right side of a formula, or what stands to the left of a bar.
+    end : int
+        Where it ends in the formula.
+    around : Surroundings
+
+    Raises
+    ------
+    FormulaError
+        A term cannot be read, or a number stands where it has no meaning.
+    """
+    whole = _sum(items, end, around, (INTERCEPT,))
+    return RightSide(whole.text or "1", by_degree(whole.terms), whole.factors)
+
+
+def _sum(items: Sequence[Item], end: int, around: Surroundings, terms: Terms = ()) -> RightSide:
+    """The sum, added to some terms; its text is empty when it holds random effects and offsets only."""
     written = ""
-    for part in sum_parts(items, around.text, end):
-        negative, body = _write_summand(part, around)
-        if body:
-            sign = ("-" if negative else "") if not written else (" - " if negative else " + ")
-            written += sign + body
-    return written
+    factors: tuple[str, ...] = ()
+    for part in _summands(items, end, around.text):
+        summand, negative = _product(part, around), part.negative
+        if negative and summand.text == "0":  # R: removing "no intercept" puts the intercept back
+            summand, negative = replace(summand, text="1"), False
+        taken = negative or summand.text == "0"
+        terms = less(terms, summand.terms) if taken else united(terms, summand.terms)
+        factors = names_of(factors, summand.factors)
+        sign = ("-" if negative else "") if not written else (" - " if negative else " + ")
+        written += sign + summand.text
+    return RightSide(written, terms, factors)
 
 
-def _write_summand(part: Part, around: Surroundings) -> tuple[bool, str]:
-    """Sign and text of one summand; the text is empty for random effects and offsets."""
-    item = part.single
-    if is_bar(item) or is_offset(item):
-        return part.negative, ""
-    if isinstance(item, Token) and item.kind == "number" and item.text == "0" and part.negative:
-        return False, "1"  # R: removing "no intercept" puts the intercept back
-    if isinstance(item, Group) and not part.negative and not _subtracts_terms(item, around.text):
-        return False, write_sum(item.items, item.end - 1, around)
-    return part.negative, _write_part(part, around)
+def _summands(items: Sequence[Item], end: int, text: str) -> Iterator[Part]:
+    """Signed products, also those in parentheses that only add; random effects and offsets left out."""
+    for part in sum_parts(items, text, end):
+        item = part.single
+        if is_bar(item) or is_offset(item):
+            continue
+        if isinstance(item, Group) and not part.negative and not _subtracts_terms(item, text):
+            yield from _summands(item.items, item.end - 1, text)
+        else:
+            yield part
 
 
 def _subtracts_terms(group: Group, text: str) -> bool:
@@ -75,23 +107,74 @@ def _is_number(item: Item | None) -> bool:
     return isinstance(item, Token) and item.kind == "number"
 
 
-def _write_part(part: Part, around: Surroundings) -> str:
-    written = ""
-    for i, item in enumerate(part.items):
-        if isinstance(item, Group):
-            _refuse_intercept(item, around.text)
-            inner = write_sum(item.items, item.end - 1, around)
-            if not inner:
-                return ""
-            written += f"({inner})"
-        elif item.kind == "operator":
-            written += _write_operator(part.items, i, around.text)
-        elif item.kind == "number":
-            _check_number(part, i, around.text)
-            written += item.text
+def _product(part: Part, around: Surroundings) -> RightSide:
+    """A product, or a number: 0 and 1 stand for the intercept."""
+    items = part.items
+    operands = [_operand(part, 0, around)]
+    operators: list[Token] = []
+    for i in range(1, len(items), 2):
+        operator = items[i]
+        assert isinstance(operator, Token)
+        if operator.text in POWERS:
+            operands[-1] = _power(operands[-1], part, i, around.text)
+            continue
+        if operator.text == "%in%" and (isinstance(items[i - 1], Group) or isinstance(items[i + 1], Group)):
+            message = "%in% stands between two columns; write ':' here."
+            raise FormulaError(pointed(message, around.text, operator.start))
+        operands.append(_operand(part, i + 1, around))
+        operators.append(operator)
+    for level in PRODUCTS:
+        operands, operators = _multiplied_out(operands, operators, level)
+    return operands[0]
+
+
+def _multiplied_out(
+    operands: Sequence[RightSide], operators: Sequence[Token], level: Mapping[str, Callable[[Terms, Terms], Terms]]
+) -> tuple[list[RightSide], list[Token]]:
+    """The product with operators of one level carried out."""
+    left, others = [operands[0]], []
+    for operator, right in zip(operators, operands[1:], strict=True):
+        if operator.text in level:
+            sign = ":" if operator.text == "%in%" else f" {operator.text} "  # in R the same
+            terms = level[operator.text](left[-1].terms, right.terms)
+            left[-1] = RightSide(left[-1].text + sign + right.text, terms, names_of(left[-1].factors, right.factors))
         else:
-            written += _write_operand(item, around)
-    return written
+            left.append(right)
+            others.append(operator)
+    return left, others
+
+
+def _power(base: RightSide, part: Part, i: int, text: str) -> RightSide:
+    """The base to the power that stands behind the i-th item of the part."""
+    exponent = part.items[i + 1]
+    if i > 2 and is_operator(part.items[i - 2], POWERS):
+        raise FormulaError(pointed("A power cannot be raised to a power.", text, part.items[i].start))
+    if not (isinstance(exponent, Token) and exponent.text.isdigit() and int(exponent.text) > 0):
+        raise FormulaError(pointed("The power of a term must be a whole number from 1 on.", text, exponent.start))
+    return RightSide(f"{base.text}**{exponent.text}", powered(base.terms, int(exponent.text)), base.factors)
+
+
+def _operand(part: Part, i: int, around: Surroundings) -> RightSide:
+    item = part.items[i]
+    if isinstance(item, Group):
+        _refuse_intercept(item, around.text)
+        inner = _sum(item.items, item.end - 1, around)
+        return replace(inner, text=f"({inner.text})")
+    if item.kind == "number":
+        if len(part.items) > 1 or item.text not in ("0", "1"):
+            message = "The only numbers that can stand as a term are 0 and 1; write I(...) round arithmetic."
+            raise FormulaError(pointed(message, around.text, item.start))
+        return RightSide(item.text, (INTERCEPT,), ())
+    if item.kind == "text":
+        raise FormulaError(pointed("A text literal cannot be a term; name a column.", around.text, item.start))
+    if item.kind == "dot":
+        others = _others(item, around)
+        return RightSide(f"({' + '.join(map(quoted, others))})", tuple((name,) for name in others), others)
+    if item.kind == "name":
+        return RightSide(quoted(item.text), ((item.text,),), (item.text,))
+    expression = checked_expression(item.text, item.start, around.text, around.columns)
+    factor = as_name(formatted(expression))
+    return RightSide(expression, ((factor,),), (factor,))
 
 
 def _refuse_intercept(group: Group, text: str) -> None:
@@ -102,24 +185,14 @@ def _refuse_intercept(group: Group, text: str) -> None:
             raise FormulaError(pointed(message, text, part.items[0].start))
 
 
-def _write_operator(items: Sequence[Item], i: int, text: str) -> str:
-    operator = items[i]
-    assert isinstance(operator, Token)
-    if operator.text == "%in%":  # in R the same as ':'
-        if isinstance(items[i - 1], Group) or isinstance(items[i + 1], Group):
-            raise FormulaError(pointed("%in% stands between two columns; write ':' here.", text, operator.start))
-        return ":"
-    return "**" if operator.text in POWERS else f" {operator.text} "
-
-
-def _write_operand(item: Token, around: Surroundings) -> str:
-    if item.kind == "name":
-        return quoted(item.text)
-    if item.kind == "dot":
-        return _write_dot(item, around)
-    if item.kind == "text":
-        raise FormulaError(pointed("A text literal cannot be a term; name a column.", around.text, item.start))
-    return checked_expression(item.text, item.start, around.text, around.columns)
+def _others(dot: Token, around: Surroundings) -> tuple[str, ...]:
+    """The columns that the dot stands for."""
+    if around.others is None:
+        message = "'.' stands for all other columns; it needs the names of the data's columns."
+        raise FormulaError(pointed(message, around.text, dot.start))
+    if not around.others:
+        raise FormulaError(pointed("The data have no other columns that '.' could stand for.", around.text, dot.start))
+    return around.others
 
 
 def checked_expression(source: str, start: int, text: str, columns: Collection[str]) -> str:
@@ -130,24 +203,3 @@ def checked_expression(source: str, start: int, text: str, columns: Collection[s
     except FormulaError as error:
         raise FormulaError(pointed(str(error), text, start)) from error.__cause__
     return expression
-
-
-def _write_dot(item: Token, around: Surroundings) -> str:
-    if around.others is None:
-        message = "'.' stands for all other columns; it needs the names of the data's columns."
-        raise FormulaError(pointed(message, around.text, item.start))
-    if not around.others:
-        raise FormulaError(pointed("The data have no other columns that '.' could stand for.", around.text, item.start))
-    return f"({' + '.join(map(quoted, around.others))})"
-
-
-def _check_number(part: Part, i: int, text: str) -> None:
-    number = part.items[i]
-    assert isinstance(number, Token)
-    if i > 0 and is_operator(part.items[i - 1], POWERS):
-        if number.text.isdigit() and int(number.text) > 0:
-            return
-        raise FormulaError(pointed("The power of a term must be a whole number from 1 on.", text, number.start))
-    if len(part.items) > 1 or number.text not in ("0", "1"):
-        message = "The only numbers that can stand as a term are 0 and 1; write I(...) round arithmetic."
-        raise FormulaError(pointed(message, text, number.start))

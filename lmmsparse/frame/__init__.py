@@ -6,7 +6,6 @@ from lmmsparse.frame.build import build_model_frame
 from lmmsparse.frame.grouping import Codes, Grouping, JointLevels, Levels
 from lmmsparse.frame.libraries import Table, open_table
 from lmmsparse.frame.model_frame import BarColumns, ModelFrame
-from lmmsparse.frame.model_matrix import TermKey, term_keys
 from lmmsparse.frame.newdata import NewData
 
 __all__ = [
@@ -18,8 +17,6 @@ __all__ = [
     "ModelFrame",
     "NewData",
     "Table",
-    "TermKey",
     "build_model_frame",
     "open_table",
-    "term_keys",
 ]

@@ -11,15 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lmmsparse.errors import DataError, FormulaError, MissingRowsWarning, RankDeficiencyWarning
-from lmmsparse.formula import Formula
+from lmmsparse.formula import Formula, names_of
 from lmmsparse.frame.checks import check_columns_finite, check_fixed_size, check_groupings, check_term_size
 from lmmsparse.frame.columns import Column
-from lmmsparse.frame.evaluate import check_finite, names_of
+from lmmsparse.frame.evaluate import check_finite
 from lmmsparse.frame.evaluated import Parts, evaluate_parts
 from lmmsparse.frame.grouping import Grouping, LevelMap, encode, group
 from lmmsparse.frame.libraries import Table, open_table
 from lmmsparse.frame.model_frame import BarColumns, ModelFrame
-from lmmsparse.frame.model_matrix import read_terms
 from lmmsparse.frame.newdata import NewData
 from lmmsparse.frame.response import check_varies
 from lmmsparse.frame.selection import Selection, known_na_action, numeric_argument, select_rows
@@ -88,7 +87,8 @@ def build_model_frame(
     if contrasts is not None:
         from lmmsparse.frame.codings import contrast_codings  # formulaic takes long to import
 
-        codings = contrast_codings(contrasts, _term_names(formula))
+        factors = names_of(*((*side.names, *side.expressions) for side in formula.sides))
+        codings = contrast_codings(contrasts, factors)
     selection, parts = _evaluate_complete(formula, variables, columns, codings, table, selection, action)
     n, labels = selection.size, _labels(table, selection)
     kept = {name: _kept_numbers(name, column, selection, labels) for name, column in arguments.items()}
@@ -135,11 +135,6 @@ def build_model_frame(
     )
     check_varies(frame.y_less_offset, formula.response)
     return frame
-
-
-def _term_names(formula: Formula) -> tuple[str, ...]:
-    terms = [read_terms(text) for text in (formula.fixed, *(bar.left for bar in formula.bars))]
-    return names_of(*((*term.names, *term.expressions) for term in terms))
 
 
 def _labels(table: Table, selection: Selection) -> pd.Index:

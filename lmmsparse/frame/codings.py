@@ -10,8 +10,7 @@ from formulaic.transforms import ContrastsRegistry
 from formulaic.transforms.contrasts import Contrasts
 
 from lmmsparse.errors import ArgumentError
-from lmmsparse.formula.expressions import formatted, to_python
-from lmmsparse.formula.pointing import suggestion
+from lmmsparse.formula import canonical, suggestion
 
 CODINGS = {
     "treatment": ContrastsRegistry.treatment,
@@ -44,7 +43,7 @@ def contrast_codings(contrasts: Mapping[str, Any] | None, terms: Collection[str]
         raise ArgumentError("contrasts must be a dict such as {'recipe': 'sum'}.")
     codings = {}
     for key, coding in contrasts.items():
-        term = formatted(to_python(str(key), ())) if "(" in str(key) else str(key)
+        term = canonical(str(key)) if "(" in str(key) else str(key)
         if term not in terms:
             raise ArgumentError(f"contrasts names {key!r}, which is no term of the model{suggestion(str(key), terms)}")
         codings[term] = _coding(str(key), coding)

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import ast
+import copy
+import functools
 import unicodedata
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lmmsparse.errors import DataError, FormulaError, LmmError
-from lmmsparse.formula.expressions import MODULES, alias_of, parsed, quoted
+from lmmsparse.formula import MODULES, alias_of, parsed, quoted
 from lmmsparse.frame.columns import Column, column_of
 
 AS_DOUBLE = "as_double_"
-# formulaic sees an expression as a quoted name that begins with one of these characters; the other stands for the
-# back-quotes inside of it.
-EXPRESSION = "\u2036"
-BACK_QUOTE = "\u2035"
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.Mod, ast.FloorDiv)
-
-
-def as_name(expression: str) -> str:
-    """The name under which formulaic is to look up an expression."""
-    return EXPRESSION + expression.replace("`", BACK_QUOTE)
-
-
-def readable(name: str) -> str:
-    """A name made by `as_name`, or a column's name that formulaic made of such, as the user knows it."""
-    return name.replace(EXPRESSION, "").replace(BACK_QUOTE, "`")
 
 
 class _Arithmetic(ast.NodeTransformer):
@@ -67,6 +55,14 @@ def _wrapped(node: ast.expr) -> ast.expr:
     return ast.Call(ast.Name(AS_DOUBLE, ast.Load()), [node], [])
 
 
+@functools.lru_cache(maxsize=1024)
+def _code(expression: str, renamed: frozenset[str]) -> str:
+    """What Python is to evaluate: arithmetic in doubles, and aliases for columns that have the name of a function."""
+    tree = copy.deepcopy(parsed(expression)[0])
+    tree = _Arithmetic({name: alias_of(name) for name in renamed}).visit(tree)
+    return ast.unparse(ast.fix_missing_locations(tree))
+
+
 def run(expression: str, values: Mapping[str, pd.Series], state: MutableMapping[str, Any]) -> Any:
     """Evaluate an expression in R's arithmetic; transforms with memory learn into ``state`` or use what is there.
 
@@ -82,17 +78,15 @@ def run(expression: str, values: Mapping[str, pd.Series], state: MutableMapping[
 
     from lmmsparse.frame.functions import NAMESPACE, as_double
 
-    tree, aliases = parsed(expression)
-    renamed = {name: alias_of(name) for name in values if name in NAMESPACE and name not in MODULES}
-    code = ast.unparse(ast.fix_missing_locations(_Arithmetic(renamed).visit(tree)))
-    named = {alias_of(name): values[name] for name in (*renamed, *aliases.values()) if name in values}
+    renamed = frozenset(name for name in values if name in NAMESPACE and name not in MODULES)
+    quoted_names = parsed(expression)[1].values()
+    named = {alias_of(name): values[name] for name in (*renamed, *quoted_names) if name in values}
     # Python folds characters of identifiers, and a column must be found under the folded name too.
     folded = {unicodedata.normalize("NFKC", name): column for name, column in values.items()}
     try:
         with np.errstate(all="ignore"):
-            return stateful_eval(
-                code, {**folded, **values, **NAMESPACE, AS_DOUBLE: as_double, **named}, None, state, None
-            )
+            names = {**folded, **values, **NAMESPACE, AS_DOUBLE: as_double, **named}
+            return stateful_eval(_code(expression, renamed), names, None, state, None)
     except LmmError:
         raise
     except Exception as error:
@@ -180,8 +174,3 @@ def new_levels_message(name: str, unseen: Sequence[Any]) -> str:
     """What to tell about levels of a fixed effect that the fit has not seen."""
     shown = ", ".join(repr(str(level)) for level in unseen[:5]) + (", ..." if len(unseen) > 5 else "")
     return f"new levels detected in newdata: {name!r} has {shown}; leave those rows out."
-
-
-def names_of(*groups: Iterable[str]) -> tuple[str, ...]:
-    """Distinct names in order of appearance."""
-    return tuple(dict.fromkeys(name for group in groups for name in group))

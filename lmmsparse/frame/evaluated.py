@@ -11,11 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lmmsparse.errors import DataError
-from lmmsparse.formula import Formula
-from lmmsparse.formula.expressions import quoted
+from lmmsparse.formula import Formula, RightSide, quoted
 from lmmsparse.frame.columns import Column, Mask
 from lmmsparse.frame.evaluate import check_finite, evaluate
-from lmmsparse.frame.model_matrix import Design, learn_design, read_terms
+from lmmsparse.frame.model_matrix import Design, learn_design
 from lmmsparse.frame.variables import Prepared, Trained, Variables
 
 if TYPE_CHECKING:
@@ -99,11 +98,11 @@ def evaluate_parts(
     state: dict[str, Any] = {}
     y = _response(formula.response, columns, variables, n, missing, labels)
     offset = _offsets(formula, values, n, state, missing, labels)
-    learned: dict[str, tuple[Design, Matrix]] = {}
-    for text in (formula.fixed, *(bar.left for bar in formula.bars)):
-        if text not in learned:
-            design, matrix, gaps = learn_design(text, columns, values, contrasts, labels)
-            learned[text] = design, matrix
+    learned: dict[RightSide, tuple[Design, Matrix]] = {}
+    for side in formula.sides:
+        if side not in learned:
+            design, matrix, gaps = learn_design(side, columns, values, contrasts, labels)
+            learned[side] = design, matrix
             missing |= gaps
     groups = _groups(formula, variables, columns, n, state, missing)
     kinds = {name: values.trained(name) for name in (*design_names, *variables.offsets)}
@@ -112,8 +111,8 @@ def evaluate_parts(
 
 
 def _refuse_times(formula: Formula, columns: Mapping[str, Column]) -> None:
-    for text in (formula.fixed, *(bar.left for bar in formula.bars)):
-        for name in read_terms(text).names:
+    for side in formula.sides:
+        for name in side.names:
             if columns[name].kind == "time":
                 raise DataError(f"Column {name!r} holds times; convert it to a number, such as days since a date.")
 

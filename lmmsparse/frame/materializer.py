@@ -15,8 +15,9 @@ from formulaic.parser.types import Factor
 from formulaic.transforms.contrasts import C, Contrasts
 
 from lmmsparse.errors import ArgumentError, DataError, FormulaError, LmmError, NewDataError
+from lmmsparse.formula import is_expression, readable
 from lmmsparse.frame.columns import Mask
-from lmmsparse.frame.evaluate import EXPRESSION, infinite_error, new_levels_message, readable, run
+from lmmsparse.frame.evaluate import infinite_error, new_levels_message, run
 
 
 class Materializer(PandasMaterializer):  # type: ignore[misc]
@@ -56,7 +57,7 @@ class Materializer(PandasMaterializer):  # type: ignore[misc]
 
     def _lookup(self, name: str) -> tuple[Any, set[Any]]:
         expression = readable(name)
-        values = self._evaluated(expression) if name.startswith(EXPRESSION) else self.data[name]
+        values = self._evaluated(expression) if is_expression(name) else self.data[name]
         if expression in self.contrasts:
             if not self._is_categorical(values):
                 message = f"contrasts names {expression!r}, which is numeric; write factor(...) in the formula."

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,10 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmmsparse.formula.expressions import expression_names, formatted, plain_name
-from lmmsparse.formula.tokens import Token, tokens
+from lmmsparse.formula import RightSide, TermKey, displayed
 from lmmsparse.frame.columns import Column, Mask
-from lmmsparse.frame.evaluate import as_name, names_of, readable
 
 if TYPE_CHECKING:  # formulaic takes long to import, and plain columns do without it
     from formulaic.model_spec import ModelSpec
@@ -23,75 +20,6 @@ if TYPE_CHECKING:  # formulaic takes long to import, and plain columns do withou
 
 INTERCEPT = "(Intercept)"
 Matrix = NDArray[np.float64]
-TermKey = frozenset[str]
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What stands in a right-hand side.
-
-    Attributes
-    ----------
-    names : tuple of str
-        Columns that stand for themselves.
-    expressions : tuple of str
-        Python expressions.
-    variables : tuple of str
-        Names that are read: ``names`` and those inside the expressions.
-    plain : tuple of str or None
-        When the text is a plain sum of columns: their names, the empty name standing for the intercept.
-    lookups : str
-        The text for formulaic, each expression in it replaced by a name to look up.
-    """
-
-    names: tuple[str, ...]
-    expressions: tuple[str, ...]
-    variables: tuple[str, ...]
-    plain: tuple[str, ...] | None
-    lookups: str
-
-
-@functools.lru_cache(maxsize=256)
-def read_terms(text: str) -> Terms:
-    """Columns and expressions of a right-hand side that the formula room has written."""
-    names: list[str] = []
-    expressions: list[str] = []
-    lookups = ""
-    done = 0
-    pieces = tokens(text)
-    for piece in pieces:
-        if piece.kind == "name":
-            names.append(piece.text)
-        elif piece.kind == "call":
-            expressions.append(formatted(piece.text))
-            lookups += f"{text[done : piece.start]}`{as_name(expressions[-1])}`"
-            done = piece.end
-    inside = [expression_names(expression).values for expression in expressions]
-    return Terms(
-        names=names_of(names),
-        expressions=names_of(expressions),
-        variables=names_of(names, *inside),
-        plain=_plain_columns(pieces),
-        lookups=lookups + text[done:],
-    )
-
-
-def _plain_columns(pieces: Sequence[Token]) -> tuple[str, ...] | None:
-    intercept = True
-    columns: list[str] = []
-    sign = "+"
-    for piece in pieces:
-        if piece.kind == "operator" and piece.text in ("+", "-"):
-            sign = piece.text
-            continue
-        if piece.kind == "number" and piece.text in ("0", "1"):
-            intercept = (piece.text == "1") == (sign == "+")
-        elif piece.kind == "name" and sign == "+":
-            columns.append(piece.text)
-        else:
-            return None
-        sign = "+"
-    return (("",) if intercept else ()) + names_of(columns)
 
 
 @dataclass(frozen=True)
@@ -100,7 +28,7 @@ class Design:
 
     Attributes
     ----------
-    terms : Terms
+    side : RightSide
     names : tuple of str
         Names of the columns that are kept.
     spec : ModelSpec or None
@@ -112,7 +40,7 @@ class Design:
         What transforms with memory have learned.
     """
 
-    terms: Terms
+    side: RightSide
     names: tuple[str, ...]
     spec: ModelSpec | None
     keep: NDArray[np.intp] | None
@@ -137,12 +65,12 @@ class Design:
         (n, k) array
         """
         if self.spec is None:
-            matrix = _plain_matrix(cast("tuple[str, ...]", self.terms.plain), values, n)
+            matrix = _plain_matrix(cast("tuple[str, ...]", self.side.plain), values, n)
         else:
             from lmmsparse.frame.materializer import Materializer, materialize
 
             state = copy.deepcopy(dict(self.state))
-            frame = _data_frame(self.terms, values, n)
+            frame = _data_frame(self.side, values, n)
             materializer = Materializer(frame, self.contrasts, state, pd.RangeIndex(n))
             matrix = _as_floats(materialize(materializer, self.spec))
             for mask in materializer.missing.values():
@@ -150,9 +78,9 @@ class Design:
         return matrix if self.keep is None else matrix[:, self.keep]
 
     def term_columns(self) -> dict[TermKey, tuple[int, ...]]:
-        """Positions of the columns of every term, by the variables of the term."""
+        """Positions of the columns of every term, by the factors of the term."""
         if self.spec is None:
-            return {key: (j,) for j, key in enumerate(term_keys_of(self.terms))}
+            return {key: (j,) for j, key in enumerate(self.side.keys)}
         out: dict[TermKey, tuple[int, ...]] = {}
         done = 0
         for row in self.spec.structure or ():
@@ -161,26 +89,12 @@ class Design:
         return out
 
 
-def term_keys(text: str) -> tuple[TermKey, ...]:
-    """The terms of a right-hand side, each as the set of its variables and expressions."""
-    return term_keys_of(read_terms(text))
-
-
-def term_keys_of(terms: Terms) -> tuple[TermKey, ...]:
-    """`term_keys` of a text that is read."""
-    if terms.plain is not None:
-        return tuple(frozenset({name or "1"}) for name in terms.plain)
-    from formulaic import Formula
-
-    return tuple(_key(term) for term in Formula(terms.lookups))
-
-
 def _key(term: Any) -> TermKey:
-    return frozenset(str(factor.expr) for factor in term.factors)
+    return frozenset() if str(term) == "1" else frozenset(str(factor.expr) for factor in term.factors)
 
 
 def learn_design(
-    text: str,
+    side: RightSide,
     columns: Mapping[str, Column],
     values: Mapping[str, pd.Series],
     contrasts: Mapping[str, Contrasts],
@@ -190,8 +104,7 @@ def learn_design(
 
     Parameters
     ----------
-    text : str
-        For formulaic.
+    side : RightSide
     columns : mapping of str to (n,) Column
         Complete columns.
     values : mapping of str to (n,) Series
@@ -207,19 +120,19 @@ def learn_design(
     missing : dict of str to (n,) array of bool
         Expressions that are missing somewhere; the matrix is of no use then.
     """
-    terms, n = read_terms(text), len(labels)
-    relevant = {term: coding for term, coding in contrasts.items() if term in (*terms.names, *terms.expressions)}
-    if terms.plain is not None and not relevant and all(columns[name].kind == "number" for name in terms.plain if name):
-        names = tuple(name or INTERCEPT for name in terms.plain)
-        numbers = {name: columns[name].values for name in terms.plain if name}
-        return Design(terms, names, None, None, {}, {}), _plain_matrix(terms.plain, numbers, n), {}
+    n, plain = len(labels), side.plain
+    relevant = {factor: coding for factor, coding in contrasts.items() if factor in (*side.names, *side.expressions)}
+    if plain is not None and not relevant and all(columns[name].kind == "number" for name in plain if name):
+        names = tuple(name or INTERCEPT for name in plain)
+        numbers = {name: columns[name].values for name in plain if name}
+        return Design(side, names, None, None, {}, {}), _plain_matrix(plain, numbers, n), {}
     from lmmsparse.frame.materializer import Materializer, materialize
 
     state: dict[str, Any] = {}
-    materializer = Materializer(_data_frame(terms, values, n), relevant, state, labels)
-    result = materialize(materializer, terms.lookups)
+    materializer = Materializer(_data_frame(side, values, n), relevant, state, labels)
+    result = materialize(materializer, side.lookups)
     spec = result.model_spec
-    design = Design(terms, _column_names(spec), spec, None, relevant, state)
+    design = Design(side, _column_names(spec), spec, None, relevant, state)
     return design, _as_floats(result), materializer.missing
 
 
@@ -232,8 +145,8 @@ def _plain_matrix(plain: tuple[str, ...], values: Mapping[str, Any], n: int) -> 
     return matrix
 
 
-def _data_frame(terms: Terms, values: Mapping[str, pd.Series], n: int) -> pd.DataFrame:
-    columns = {name: values[name] for name in terms.variables if name in values}
+def _data_frame(side: RightSide, values: Mapping[str, pd.Series], n: int) -> pd.DataFrame:
+    columns = {name: values[name] for name in side.variables if name in values}
     return pd.DataFrame(columns, index=pd.RangeIndex(n), copy=False)
 
 
@@ -244,5 +157,5 @@ def _as_floats(result: Any) -> Matrix:
 def _column_names(spec: ModelSpec) -> tuple[str, ...]:
     names: list[str] = []
     for row in spec.structure or ():
-        names.extend([INTERCEPT] if str(row.term) == "1" else (plain_name(readable(name)) for name in row.columns))
+        names.extend([INTERCEPT] if str(row.term) == "1" else map(displayed, row.columns))
     return tuple(names)

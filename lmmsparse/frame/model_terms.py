@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.errors import ArgumentError
-from lmmsparse.formula.expressions import plain_name
-from lmmsparse.frame.evaluate import readable
+from lmmsparse.formula import displayed
 from lmmsparse.frame.model_matrix import INTERCEPT, Design
 
 Float = NDArray[np.float64]
@@ -106,7 +105,7 @@ def model_terms(design: Design) -> tuple[ModelTerm, ...]:
         out.append(ModelTerm(label, categorical, frozenset(sizes) - categorical, sizes, columns, kept, pieces))
 
     if design.spec is None:
-        for name in design.terms.plain or ():
+        for name in design.side.plain or ():
             factors = (name,) if name else ()
             piece = Piece(factors, tuple(np.eye(1) for _ in factors), 1.0)
             add(name or INTERCEPT, frozenset(), dict.fromkeys(factors, 1), (piece,))
@@ -129,7 +128,7 @@ def model_terms(design: Design) -> tuple[ModelTerm, ...]:
                 sizes[name] = len(codes[name][False])
             elif name in widths:
                 sizes[name] = widths[name]
-        label = ":".join(plain_name(readable(name)) for name in sizes) or INTERCEPT
+        label = ":".join(map(displayed, sizes)) or INTERCEPT
         add(label, frozenset(name for name in sizes if name in codes), sizes, tuple(pieces))
     return tuple(out)
 
@@ -166,7 +165,7 @@ def _numeric_widths(spec: Any, codes: Mapping[str, Mapping[bool, Float]]) -> dic
         left = product // prod(widths[name] for name in numeric if name in widths)
         if len(unknown) > 1 and left > 1:
             raise ArgumentError(
-                f"the columns of {':'.join(plain_name(readable(name)) for name in sorted(numeric))} cannot be told "
+                f"the columns of {':'.join(map(displayed, sorted(numeric)))} cannot be told "
                 "apart: let all but one of its transforms have a single column, or add them as terms of their own"
             )
         widths |= dict.fromkeys(unknown, left)

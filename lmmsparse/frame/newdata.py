@@ -12,8 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lmmsparse.errors import ArgumentError, FormulaError, NewDataError
-from lmmsparse.formula.expressions import expression_names, quoted
-from lmmsparse.formula.pointing import suggestion
+from lmmsparse.formula import expression_names, quoted, suggestion
 from lmmsparse.frame.columns import Column, Mask
 from lmmsparse.frame.evaluate import evaluate
 from lmmsparse.frame.grouping import LevelMap, match, match_new
@@ -136,7 +135,7 @@ class NewData:
 
     def _matrix(self, design: Design, newdata: Any) -> Matrix:
         table = open_table(newdata)
-        names = [name for name in design.terms.variables if name in self.variables]
+        names = [name for name in design.side.variables if name in self.variables]
         values, complete = self._complete(table, names)
         if complete.size and complete.size == table.n_rows:
             return _design_matrix(design, values, table.n_rows)

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lmmsparse.errors import ArgumentError, DataError
-from lmmsparse.formula.pointing import suggestion
+from lmmsparse.formula import suggestion
 from lmmsparse.frame.columns import Column, Mask, column_of
 from lmmsparse.frame.libraries import Table
 

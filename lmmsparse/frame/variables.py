@@ -10,13 +10,10 @@ import numpy as np
 import pandas as pd
 
 from lmmsparse.errors import FormulaError, NewDataError
-from lmmsparse.formula import Formula
-from lmmsparse.formula.expressions import expression_names
-from lmmsparse.formula.pointing import locate, pointed, suggestion
+from lmmsparse.formula import Formula, RightSide, expression_names, locate, names_of, pointed, suggestion
 from lmmsparse.frame.columns import Column
-from lmmsparse.frame.evaluate import names_of, new_levels_message
+from lmmsparse.frame.evaluate import new_levels_message
 from lmmsparse.frame.grouping import labels_of
-from lmmsparse.frame.model_matrix import read_terms
 
 
 @dataclass(frozen=True)
@@ -62,20 +59,19 @@ def find_variables(formula: Formula, columns: tuple[str, ...]) -> Variables:
     groups = [factor for bar in formula.bars for factor in bar.factors]
     return Variables(
         response=of(formula.response),
-        fixed=names_of(_terms_columns(formula.fixed, formula, columns)),
-        bars=names_of(*(_terms_columns(bar.left, formula, columns) for bar in formula.bars)),
+        fixed=names_of(_side_columns(formula.fixed, formula, columns)),
+        bars=names_of(*(_side_columns(bar.left, formula, columns) for bar in formula.bars)),
         groups=of(*dict.fromkeys(groups)),
         offsets=of(*formula.offsets),
     )
 
 
-def _terms_columns(text: str, formula: Formula, columns: Collection[str]) -> Iterator[str]:
-    terms = read_terms(text)
-    for name in terms.names:
+def _side_columns(side: RightSide, formula: Formula, columns: Collection[str]) -> Iterator[str]:
+    for name in side.names:
         if name not in columns:
             raise _unknown(name, formula, columns)
         yield name
-    for expression in terms.expressions:
+    for expression in side.expressions:
         yield from _expression_columns(expression, formula, columns)
 
 

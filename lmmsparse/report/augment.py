@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lmmsparse.errors import DataError, LmmError
 from lmmsparse.fitted.means import predict_rows
 from lmmsparse.fitted.model import FittedModel
-from lmmsparse.formula.expressions import expression_names
+from lmmsparse.formula import expression_names
 from lmmsparse.frame import ModelFrame, Table, open_table
 from lmmsparse.frame.evaluate import evaluate
 from lmmsparse.frame.output import to_library

@@ -1,0 +1,58 @@
+"""The algebra of terms: what the operators of a formula make of the terms on their two sides.
+
+A term is the product of its factors; ``a:b`` and ``b:a`` are the same term, which keeps the order that it had first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+# The factors in the order in which they were written; the intercept has none.
+Term = tuple[str, ...]
+Terms = tuple[Term, ...]
+TermKey = frozenset[str]
+INTERCEPT: Term = ()
+
+
+def united(*groups: Iterable[Term]) -> Terms:
+    """``left + right``: distinct terms in order of appearance."""
+    distinct: dict[TermKey, Term] = {}
+    for group in groups:
+        for term in group:
+            distinct.setdefault(frozenset(term), term)
+    return tuple(distinct.values())
+
+
+def less(terms: Terms, removed: Terms) -> Terms:
+    """``left - right``."""
+    gone = {frozenset(term) for term in removed}
+    return tuple(term for term in terms if frozenset(term) not in gone)
+
+
+def crossed(left: Terms, right: Terms) -> Terms:
+    """``left : right``."""
+    return united(tuple(dict.fromkeys(a + b)) for a in left for b in right)
+
+
+def multiplied(left: Terms, right: Terms) -> Terms:
+    """``left * right``: both sides and their interactions."""
+    return united(left, right, crossed(left, right))
+
+
+def nesting(left: Terms, right: Terms) -> Terms:
+    """``left / right``: the left side, and the right one within all of its factors."""
+    within = tuple(dict.fromkeys(factor for term in left for factor in term))
+    return united(left, crossed((within,), right))
+
+
+def powered(terms: Terms, power: int) -> Terms:
+    """``terms ** power``: the interactions of up to so many of the terms."""
+    out = terms
+    for _ in range(min(power, len(terms)) - 1):
+        out = crossed(out, terms)
+    return out
+
+
+def by_degree(terms: Terms) -> Terms:
+    """The intercept first, then main effects, then interactions of two, ..."""
+    return tuple(sorted(terms, key=len))
