@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmmsparse.covariance.structure import CovarianceStructure, Diagonal, Unstructured
+from lmmsparse.covariance.structure import STRUCTURES, CovarianceStructure
 from lmmsparse.frame import Codes, JointLevels, Levels, ModelFrame
 
 Float = NDArray[np.float64]
@@ -78,7 +78,6 @@ def random_terms(frame: ModelFrame) -> tuple[RandomTerm, ...]:
     terms = []
     for position, part in enumerate(frame.bars):
         grouping = frame.groupings[part.bar.group]
-        structure = Unstructured if part.bar.correlated else Diagonal
         terms.append(
             RandomTerm(
                 label=part.bar.text,
@@ -88,7 +87,7 @@ def random_terms(frame: ModelFrame) -> tuple[RandomTerm, ...]:
                 labels=grouping.labels,
                 columns=part.columns,
                 names=part.names,
-                structure=structure(len(part.names)),
+                structure=STRUCTURES[part.bar.keyword](len(part.names)),
             )
         )
     return tuple(sorted(terms, key=lambda term: -term.n_levels))

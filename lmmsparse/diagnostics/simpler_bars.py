@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lmmsparse.covariance.structure import Diagonal, Unstructured
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import ArgumentError
-from lmmsparse.formula import Bar, is_expression, written_factor
+from lmmsparse.formula import Bar, is_expression, written_bar, written_factor
 from lmmsparse.frame.model_matrix import INTERCEPT, Design
 from lmmsparse.frame.model_terms import ModelTerm, model_terms
 from lmmsparse.inference.hypotheses.term_contrasts import marginal_contrast, without
@@ -29,6 +29,8 @@ class BarVariant:
 
     Attributes
     ----------
+    keyword : str
+        Of its structure, as in `Bar`.
     left : str
         What stands to the left of the bar.
     term : RandomTerm
@@ -40,6 +42,7 @@ class BarVariant:
         Positions of those that are left.
     """
 
+    keyword: str
     left: str
     term: RandomTerm
     whole: RandomTerm
@@ -53,7 +56,7 @@ class BarVariant:
 
     @property
     def correlated(self) -> bool:
-        """Whether it is written with ``|``."""
+        """Whether any lower triangular map of its columns keeps its structure, as with ``|``."""
         return self.term.structure.rotates
 
 
@@ -63,12 +66,12 @@ def whole_bar(term: RandomTerm, bar: Bar, design: Design) -> BarVariant:
         parts = model_terms(design)
     except ArgumentError:
         parts = ()
-    return BarVariant(bar.left.text, term, term, parts, tuple(range(len(parts))))
+    return BarVariant(bar.keyword, bar.left.text, term, term, parts, tuple(range(len(parts))))
 
 
 def written(variant: BarVariant, factors: Sequence[str]) -> str:
     """``"(1 | batch:cask)"``."""
-    return f"({variant.left} {'|' if variant.correlated else '||'} {':'.join(factors)})"
+    return written_bar(variant.keyword, variant.left, ":".join(factors))
 
 
 def simpler_bars(variant: BarVariant) -> list[BarVariant]:
@@ -87,9 +90,9 @@ def simpler_bars(variant: BarVariant) -> list[BarVariant]:
         if part.categorical and not part.numeric:
             ones = np.broadcast_to(np.ones(1), (len(variant.term.codes), 1))
             term = variant.term.with_columns(ones, Unstructured)
-            out.append(BarVariant("1", term, term, (CONSTANT,), (0,)))
+            out.append(BarVariant("us", "1", term, term, (CONSTANT,), (0,)))
     if variant.correlated and variant.size > 1:
-        out.append(replace(variant, term=replace(variant.term, structure=Diagonal(variant.size))))
+        out.append(replace(variant, keyword="diag", term=replace(variant.term, structure=Diagonal(variant.size))))
     return out
 
 
@@ -121,7 +124,7 @@ def _keeping(variant: BarVariant, kept: tuple[int, ...]) -> BarVariant:
     return replace(
         variant,
         left=left,
-        term=whole.with_columns(columns, Unstructured if variant.correlated else Diagonal),
+        term=whole.with_columns(columns, type(variant.term.structure)),
         kept=kept,
     )
 
@@ -155,4 +158,4 @@ def shifted(variant: BarVariant, x: str, constant: str) -> BarVariant:
     columns = variant.term.columns[:, 1:] + float(constant) * variant.term.columns[:, :1]
     term = variant.term.with_columns(columns, Unstructured)
     sign, size = ("-", constant[1:]) if constant.startswith("-") else ("+", constant)
-    return BarVariant(f"0 + I({x} {sign} {size})", term, term, (), ())
+    return BarVariant("us", f"0 + I({x} {sign} {size})", term, term, (), ())

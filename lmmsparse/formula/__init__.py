@@ -23,7 +23,7 @@ from lmmsparse.formula.expressions import (
 from lmmsparse.formula.parse import parse_formula
 from lmmsparse.formula.pointing import locate, pointed, suggestion
 from lmmsparse.formula.right_side import RightSide
-from lmmsparse.formula.types import Bar, Formula
+from lmmsparse.formula.types import Bar, Formula, written_bar
 from lmmsparse.formula.update import updated_formula
 
 __all__ = [
@@ -46,5 +46,6 @@ __all__ = [
     "readable",
     "suggestion",
     "updated_formula",
+    "written_bar",
     "written_factor",
 ]

@@ -14,24 +14,26 @@ TermKey = frozenset[str]
 INTERCEPT: Term = ()
 
 
-def united(*groups: Iterable[Term]) -> Terms:
-    """``left + right``: distinct terms in order of appearance."""
+def summed(signed: Iterable[tuple[bool, Terms]]) -> Terms:
+    """``left + right - other``, from left to right: pairs of whether they are taken away, and terms."""
     distinct: dict[TermKey, Term] = {}
-    for group in groups:
-        for term in group:
-            distinct.setdefault(frozenset(term), term)
+    for negative, terms in signed:
+        for term in terms:
+            if negative:
+                distinct.pop(frozenset(term), None)
+            else:
+                distinct.setdefault(frozenset(term), term)
     return tuple(distinct.values())
 
 
-def less(terms: Terms, removed: Terms) -> Terms:
-    """``left - right``."""
-    gone = {frozenset(term) for term in removed}
-    return tuple(term for term in terms if frozenset(term) not in gone)
+def united(*groups: Terms) -> Terms:
+    """``left + right``: distinct terms in order of appearance."""
+    return summed((False, terms) for terms in groups)
 
 
 def crossed(left: Terms, right: Terms) -> Terms:
     """``left : right``."""
-    return united(tuple(dict.fromkeys(a + b)) for a in left for b in right)
+    return united(tuple(tuple(dict.fromkeys(a + b)) for a in left for b in right))
 
 
 def multiplied(left: Terms, right: Terms) -> Terms:

@@ -6,13 +6,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from lmmsparse.covariance.structure import STRUCTURES
 from lmmsparse.errors import ArgumentError, FormulaError
 from lmmsparse.formula.expressions import expression_names
 from lmmsparse.formula.grouping import Factors, expand_grouping
-from lmmsparse.formula.pointing import pointed
+from lmmsparse.formula.pointing import pointed, suggestion
 from lmmsparse.formula.scan import blank_literals
 from lmmsparse.formula.tokens import Token, tokens
-from lmmsparse.formula.tree import BARS, Group, Item, Part, find, is_operator, nested, sum_parts, walk
+from lmmsparse.formula.tree import BARS, Group, Item, Part, find, groups, is_operator, nested, sum_parts, walk
 from lmmsparse.formula.types import Bar, Formula
 from lmmsparse.formula.write import Surroundings, checked_expression, is_bar, is_offset, right_side
 
@@ -24,7 +25,7 @@ class _Term:
     left: tuple[Item, ...]
     left_end: int
     factors: Factors
-    correlated: bool
+    keyword: str
     group: Group
 
 
@@ -71,11 +72,14 @@ def _parsed(text: str, names: tuple[str, ...]) -> Formula:
     items = nested(tokens(text, tilde + 1), text)
     if not items:
         raise FormulaError(pointed("There is nothing to the right of '~'.", text, tilde))
-    groups, offset_calls = _special_terms(items, text, len(text))
-    if not groups:
+    for group in groups(items):
+        if group.keyword:
+            _check_keyword(group, text)
+    bar_groups, offset_calls = _special_terms(items, text, len(text))
+    if not bar_groups:
         message = "No random effects terms specified in formula; add one such as (1 | group)."
         raise FormulaError(pointed(message, text, None))
-    terms = [_term(group, text, known) for group in groups]
+    terms = [_term(group, text, known) for group in bar_groups]
     offsets = tuple(_offset(call, text, known) for call in offset_calls)
     others = _other_columns(names, response, terms, offsets) if names else None
     around = Surroundings(text, known, others)
@@ -106,26 +110,46 @@ def _response(text: str, tilde: int, columns: Collection[str]) -> str:
     return checked_expression(source, start, text, columns)
 
 
+def _check_keyword(group: Group, text: str) -> None:
+    """The name before a bar is that of a structure, and the bar is all that it takes."""
+    name = group.keyword
+    if name not in STRUCTURES:
+        message = (
+            f"There is no covariance structure {name!r} of random effects; there are {', '.join(STRUCTURES)}"
+            f"{suggestion(name, STRUCTURES)} (Write a logical 'or' as np.logical_or(a, b).)"
+        )
+        raise FormulaError(pointed(message, text, group.start))
+    named = find(group.items[1:2], ("=",)) and not find(group.items[2:3], ("=",))
+    for item in group.items:
+        if is_operator(item, (",",)) or (named and item is group.items[1]):
+            message = f"{name}() takes one bar and nothing else: {name}(1 + x | g)."
+            raise FormulaError(pointed(message, text, item.start))
+    double = find(group.items, ("||",))
+    if double:
+        message = f"{name} and '||' both say how the effects covary: write {name}(x | g) or (x || g)."
+        raise FormulaError(pointed(message, text, group.items[double[0]].start))
+
+
 def _special_terms(items: Sequence[Item], text: str, end: int) -> tuple[list[Group], list[Token]]:
     """The random-effects terms and the offsets of a sum, in order."""
     bare = find(items, BARS)
     if bare:
         message = "Put parentheses round a random-effects term: (1 | g)."
         raise FormulaError(pointed(message, text, items[bare[0]].start))
-    groups: list[Group] = []
+    bars: list[Group] = []
     offsets: list[Token] = []
     for part in sum_parts(items, text, end):
         _check_place(part, text)
         item = part.single
         if isinstance(item, Group) and is_bar(item):
-            groups.append(item)
+            bars.append(item)
         elif isinstance(item, Group):
-            inner_groups, inner_offsets = _special_terms(item.items, text, item.end - 1)
-            groups += inner_groups
+            inner_bars, inner_offsets = _special_terms(item.items, text, item.end - 1)
+            bars += inner_bars
             offsets += inner_offsets
         elif isinstance(item, Token) and is_offset(item):
             offsets.append(item)
-    return groups, offsets
+    return bars, offsets
 
 
 def _check_place(part: Part, text: str) -> None:
@@ -136,6 +160,9 @@ def _check_place(part: Part, text: str) -> None:
                 "A bar cannot stand inside a function call: add (1 | g) as a term of its own"
                 " (and write a logical 'or' as np.logical_or(a, b))."
             )
+            name = token.text.partition("(")[0].strip()
+            if name in STRUCTURES:
+                message = f"The bar of {name}() stands in no other parentheses: write {name}(1 + x | g)."
             raise FormulaError(pointed(message, text, token.start + blanked.find("|")))
         bar, offset = is_operator(token, BARS), is_offset(token)
         if (bar or offset) and (part.negative or part.single is None):
@@ -161,7 +188,7 @@ def _term(group: Group, text: str, columns: Collection[str]) -> _Term:
         if is_offset(token):
             raise FormulaError(pointed("An offset cannot stand inside a random-effects term.", text, token.start))
     factors = expand_grouping(right, text, group.end - 1, columns)
-    return _Term(left, bar.start, factors, bar.text == "|", group)
+    return _Term(left, bar.start, factors, group.keyword or ("us" if bar.text == "|" else "diag"), group)
 
 
 def _offset(call: Token, text: str, columns: Collection[str]) -> str:
@@ -174,7 +201,7 @@ def _offset(call: Token, text: str, columns: Collection[str]) -> str:
 def _bars(term: _Term, around: Surroundings) -> list[Bar]:
     left = right_side(term.left, term.left_end, around)
     source = " ".join(around.text[term.group.start : term.group.end].split())
-    return [Bar(left, factors, term.correlated, source, term.group.start) for factors in term.factors]
+    return [Bar(left, factors, term.keyword, source, term.group.start) for factors in term.factors]
 
 
 def _other_columns(

@@ -1,6 +1,7 @@
 """The pieces of a formula: names, numbers, calls with their arguments, operators, each with its exact place.
 
-A blank between a function and its parenthesis (``log (x)``, fine in R) is closed.
+A call is one piece, unless a bar stands in its parentheses: then it is a random-effects term, ``cs(x | g)``, and what
+is inside is split like the rest.  A blank between a function and its parenthesis (``log (x)``, fine in R) is closed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ PIECE = re.compile(
     r"(?P<blank>\s+)|(?P<operator>%[^%]*%|\|\||\*\*)|(?P<quoted>`[^`]*`)|(?P<text>\"[^\"]*\"|'[^']*')"
     r"|(?P<number>[0-9.]+(?![\w.]))|(?P<name>[\w.]+)|(?P<bracket>[()\[\]])|(?P<brace>[{}])|(?P<sign>[^%])"
 )
+OPENER = re.compile(r"\s*\(")
 OPENERS, CLOSERS = "([{", ")]}"
 
 
@@ -27,7 +29,8 @@ class Token:
     Attributes
     ----------
     kind : str
-        ``"name"``, ``"call"``, ``"number"``, ``"text"``, ``"dot"``, ``"bracket"`` or ``"operator"``.
+        ``"name"``, ``"call"``, ``"number"``, ``"text"``, ``"dot"``, ``"bracket"``, ``"operator"``, or ``"keyword"`` for
+        the name before parentheses that hold a bar.
     text : str
         The characters of the piece; for a name, the name without its quotes.
     start, end : int
@@ -67,12 +70,28 @@ def tokens(text: str, start: int = 0) -> list[Token]:
             raise FormulaError(
                 pointed("Braces have no meaning in a formula; write I(...) round arithmetic.", text, begin)
             )
-        if kind == "name":
+        if kind == "name" and _opens_bar(blanked, place):
+            kind = "keyword"
+        elif kind == "name":
             while place < len(text) and blanked[place] in "([":
                 kind, place = "call", _closing(blanked, place) + 1
         if kind != "blank":
             pieces.append(_token(kind, text, begin, place))
     return _joined_calls(pieces, text)
+
+
+def _opens_bar(blanked: str, place: int) -> bool:
+    """Whether parentheses follow that hold a bar, not counting what is in brackets of its own."""
+    found = OPENER.match(blanked, place)
+    if found is None:
+        return False
+    opener = found.end() - 1
+    depth = 0
+    for char in blanked[opener : _closing(blanked, opener)]:
+        depth += (char in OPENERS) - (char in CLOSERS)
+        if char == "|" and depth == 1:
+            return True
+    return False
 
 
 def _token(kind: str, text: str, start: int, end: int) -> Token:

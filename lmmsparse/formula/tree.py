@@ -18,11 +18,21 @@ PRODUCTS = ("*", "/", ":", "^", "**", "%in%")
 
 @dataclass(frozen=True)
 class Group:
-    """What stands between a pair of parentheses."""
+    """What stands between a pair of parentheses.
+
+    Attributes
+    ----------
+    items : tuple of Item
+    start, end : int
+        Its place in the formula, ``end`` exclusive; the keyword belongs to it.
+    keyword : str
+        The name before the parentheses, ``"cs"`` for ``cs(x | g)``; empty when there is none.
+    """
 
     items: tuple[Token | Group, ...]
     start: int
     end: int
+    keyword: str = ""
 
 
 Item = Token | Group
@@ -52,19 +62,24 @@ class Part:
 def nested(pieces: Sequence[Token], text: str) -> tuple[Item, ...]:
     """Put the tokens between parentheses into groups."""
     levels: list[list[Item]] = [[]]
-    openers: list[int] = []
+    openers: list[Token] = []
+    keyword: Token | None = None
     for piece in pieces:
-        if piece.kind != "bracket":
+        if piece.kind == "keyword":
+            keyword = piece
+        elif piece.kind != "bracket":
             levels[-1].append(piece)
         elif piece.text == "(":
             levels.append([])
-            openers.append(piece.start)
+            openers.append(keyword or piece)
+            keyword = None
         elif piece.text == ")":
             items = tuple(levels.pop())
-            start = openers.pop()
+            opener = openers.pop()
             if not items:
-                raise FormulaError(pointed("There is nothing between these parentheses.", text, start))
-            levels[-1].append(Group(items, start, piece.end))
+                raise FormulaError(pointed("There is nothing between these parentheses.", text, opener.start))
+            name = opener.text if opener.kind == "keyword" else ""
+            levels[-1].append(Group(items, opener.start, piece.end, name))
         else:
             raise FormulaError(pointed("Square brackets have no meaning here.", text, piece.start))
     return tuple(levels[0])
@@ -82,6 +97,14 @@ def walk(items: Sequence[Item]) -> Iterator[Token]:
             yield from walk(item.items)
         else:
             yield item
+
+
+def groups(items: Sequence[Item]) -> Iterator[Group]:
+    """All groups, those in others included."""
+    for item in items:
+        if isinstance(item, Group):
+            yield item
+            yield from groups(item.items)
 
 
 def find(items: Sequence[Item], symbols: Sequence[str]) -> list[int]:

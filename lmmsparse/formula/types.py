@@ -7,10 +7,19 @@ from dataclasses import dataclass
 from lmmsparse.formula.expressions import plain_name
 from lmmsparse.formula.right_side import RightSide
 
+# Structures without correlations.
+INDEPENDENT = ("diag", "homdiag")
+
+
+def written_bar(keyword: str, left: str, group: str) -> str:
+    """A random-effects term as formulas have it: ``"(x | g)"``, ``"(x || g)"``, ``"cs(x | g)"``."""
+    called = "" if keyword in ("us", "diag") else keyword
+    return f"{called}({left} {'||' if keyword == 'diag' else '|'} {group})"
+
 
 @dataclass(frozen=True)
 class Bar:
-    """One random-effects term ``(left | factors)``.
+    """One random-effects term ``(left | factors)`` or ``keyword(left | factors)``.
 
     Attributes
     ----------
@@ -19,18 +28,19 @@ class Bar:
     factors : tuple of str
         Grouping variables or Python expressions; ``("cask", "batch")`` is the interaction ``cask:batch``.
         A column whose name is no Python identifier stands in back-quotes.
-    correlated : bool
-        False for ``||``: the columns of the term are independent of each other.
+    keyword : str
+        What glmmTMB calls the structure of their covariances: ``"us"`` for ``|``, ``"diag"`` for ``||``, else the name
+        before the parentheses.
     text : str
         The term as the user wrote it, ``"(1 | batch/cask)"``; the bars that one such term expands to share
         it.
     position : int
-        Offset of the term's bar in the formula text.
+        Offset of the term in the formula text.
     """
 
     left: RightSide
     factors: tuple[str, ...]
-    correlated: bool
+    keyword: str
     text: str
     position: int
 
@@ -40,9 +50,14 @@ class Bar:
         return ":".join(plain_name(factor) for factor in self.factors)
 
     @property
+    def correlated(self) -> bool:
+        """False when the effects of a level are independent of each other."""
+        return self.keyword not in INDEPENDENT
+
+    @property
     def name(self) -> str:
         """The bar alone, ``"(1 | cask:batch)"``."""
-        return f"({self.left} {'|' if self.correlated else '||'} {self.group})"
+        return written_bar(self.keyword, self.left.text, self.group)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lmmsparse.errors import FormulaError
-from lmmsparse.formula.algebra import INTERCEPT, Terms, by_degree, crossed, less, multiplied, nesting, powered, united
+from lmmsparse.formula.algebra import INTERCEPT, Terms, by_degree, crossed, multiplied, nesting, powered, summed
 from lmmsparse.formula.expressions import as_name, formatted, names_of, parsed, quoted, to_python
 from lmmsparse.formula.pointing import pointed
 from lmmsparse.formula.right_side import RightSide
@@ -41,7 +41,7 @@ class Surroundings:
 
 
 def is_bar(item: Item | None) -> bool:
-    """Whether the item is ``( ... | ... )``."""
+    """Whether the item is ``( ... | ... )``, with or without a keyword."""
     return isinstance(item, Group) and bool(find(item.items, BARS))
 
 
@@ -73,17 +73,16 @@ def right_side(items: Sequence[Item], end: int, around: Surroundings) -> RightSi
 def _sum(items: Sequence[Item], end: int, around: Surroundings, terms: Terms = ()) -> RightSide:
     """The sum, added to some terms; its text is empty when it holds random effects and offsets only."""
     written = ""
-    factors: tuple[str, ...] = ()
+    signed, factors = [(False, terms)], []
     for part in _summands(items, end, around.text):
         summand, negative = _product(part, around), part.negative
         if negative and summand.text == "0":  # R: removing "no intercept" puts the intercept back
             summand, negative = replace(summand, text="1"), False
-        taken = negative or summand.text == "0"
-        terms = less(terms, summand.terms) if taken else united(terms, summand.terms)
-        factors = names_of(factors, summand.factors)
+        signed.append((negative or summand.text == "0", summand.terms))
+        factors.append(summand.factors)
         sign = ("-" if negative else "") if not written else (" - " if negative else " + ")
         written += sign + summand.text
-    return RightSide(written, terms, factors)
+    return RightSide(written, summed(signed), names_of(*factors))
 
 
 def _summands(items: Sequence[Item], end: int, text: str) -> Iterator[Part]:

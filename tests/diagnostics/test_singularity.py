@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 
 from lmmsparse import lmer
+from lmmsparse.covariance.structure import STRUCTURES, Diagonal
 from lmmsparse.datasets import load_dataset
 from lmmsparse.diagnostics import simpler_formulas
 from lmmsparse.diagnostics.directions import empty_in_words, joined
-from lmmsparse.diagnostics.simpler_bars import simpler_bars, whole_bar
+from lmmsparse.diagnostics.simpler_bars import simpler_bars, whole_bar, written
 from lmmsparse.errors import GroupingError, LmmWarning
+from lmmsparse.formula import parse
 
 SLEEP = "Reaction ~ Days + (Days | Subject)"
 # Criteria of two searches for one minimum.
@@ -291,3 +293,27 @@ def test_words():
     )
     full = np.eye(2)
     assert empty_in_words(("a", "b"), full, np.ones(2), 2, 1.0) == ()
+
+
+class Another(Diagonal):
+    """A structure of which nothing but its name is known to the package."""
+
+
+def test_simpler_bars_keep_their_structure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STRUCTURES, "another", Another)
+    m = quiet("y ~ another(1 + x + z | g)", made(3))
+    parse._parsed.cache_clear()
+    bar = m.frame.formula.bars[0]
+    whole = whole_bar(m.terms[0], bar, m.frame.spec.bar_designs[0])
+    assert written(whole, bar.factors) == "another(1 + x + z | g)"
+    simpler = simpler_bars(whole)
+    assert [written(one, bar.factors) for one in simpler] == [
+        "another(0 + x + z | g)",
+        "another(z | g)",
+        "another(x | g)",
+    ]
+    assert {type(one.term.structure) for one in simpler} == {Another}
+    assert [written(one, bar.factors) for one in simpler_bars(simpler[1])] == ["another(0 + z | g)", "another(1 | g)"]
+    m = quiet("y ~ us(1 + x | g)", made(3))
+    whole = whole_bar(m.terms[0], m.frame.formula.bars[0], m.frame.spec.bar_designs[0])
+    assert [written(one, ["g"]) for one in simpler_bars(whole)] == ["(0 + x | g)", "(1 | g)", "(1 + x || g)"]

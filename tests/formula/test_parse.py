@@ -155,7 +155,7 @@ def test_formula_must_be_text() -> None:
 
 def test_bars_are_plain_values() -> None:
     left = RightSide("1", ((),), ())
-    bar = Bar(left, ("b", "a"), True, "(1 | a/b)", 4)
+    bar = Bar(left, ("b", "a"), "us", "(1 | a/b)", 4)
     assert bar.group == "b:a"
     assert bar == parse_formula("y ~ (1 | a/b)").bars[0]
     assert hash(bar) == hash(parse_formula("y ~ (1 | a/b)").bars[0])

@@ -208,6 +208,14 @@ def test_columns_that_are_needed(fit: Fit) -> None:
         m.predict({"replicate": [1]}, re_form=0, interval="prediction")
 
 
+def test_re_form_names_structures_or_leaves_them_out(fit: Fit) -> None:
+    m, rows = fit("angle ~ temp + diag(temp|replicate)", "cake"), {"temp": [200.0], "replicate": [1]}
+    for re_form in ("~ diag(1 + temp | replicate)", "~ (temp || replicate)", "~ us(temp | replicate)"):
+        assert m.predict(rows, re_form=re_form)[0] == m.predict(rows)[0]
+    with pytest.raises(ArgumentError, match=r"no random effects \(Intercept\), log\(temp\) for replicate; it has"):
+        m.predict(rows, re_form="~ (log(temp) | replicate)")
+
+
 # -- refusals --------------------------------------------------------------------------------------------------------
 
 
