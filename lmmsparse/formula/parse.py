@@ -35,7 +35,8 @@ def parse_formula(text: str, columns: Sequence[str] = ()) -> Formula:
     Parameters
     ----------
     text : str
-        ``"response ~ fixed + (columns | grouping)"``; everything that lme4 accepts.
+        ``"response ~ fixed + (columns | grouping)"``; everything that lme4 accepts, and the name of a structure of
+        covariances before a bar, ``cs(columns | grouping)``.
     columns : sequence of str, optional
         Names of the data's columns.  They are needed for ``.`` (all other columns), and they let dotted names
         (``IQ.ver.cen``) stand unquoted inside functions.

@@ -23,9 +23,16 @@ def pointed(message: str, text: str, position: int | None) -> str:
 
 
 def locate(name: str, text: str) -> int | None:
-    """Offset of the first whole-word occurrence of ``name`` in the formula, None when there is none."""
-    found = re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", text)
-    return found.start() if found else None
+    """Offset of the first occurrence of ``name`` as a name in the formula, None when there is none.
+
+    Text literals and longer names in back-quotes are passed over.
+    """
+    word = re.escape(name)
+    other = r"`[^`]*`|\"[^\"]*\"|'[^']*'"
+    for found in re.finditer(rf"(?P<quoted>`{word}`)|{other}|(?P<plain>(?<![\w.]){word}(?![\w.]))", text):
+        if found.lastgroup:
+            return found.start() + (found.lastgroup == "quoted")
+    return None
 
 
 def suggestion(name: str, candidates: Iterable[object]) -> str:
