@@ -1,4 +1,4 @@
-"""The stages of a fit, each a function of its own, in the order in which `lmmsparse.models.lmer` calls them.
+"""The stages of a fit, each a function of its own, in the order in which `lmmsparse.lmer` calls them.
 
 Examples
 --------

@@ -4,8 +4,8 @@ from lmmsparse.diagnostics.directions import TermRank
 from lmmsparse.diagnostics.influence.result import Influence
 from lmmsparse.diagnostics.simpler_formulas import Alternative
 from lmmsparse.diagnostics.singularity import Singularity
+from lmmsparse.estimation.certificate import OptInfo
 from lmmsparse.estimation.estimates import Estimates
-from lmmsparse.estimation.fit import OptInfo
 from lmmsparse.estimation.many import Refits
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.fitted.varcorr import TermCovariance, VarCorr

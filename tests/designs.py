@@ -14,7 +14,7 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
-from lmmsparse.covariance.structure import Diagonal, Unstructured
+from lmmsparse.covariance import STRUCTURES, Covariance
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.frame import Levels
 from lmmsparse.objective.linear import Objective, make_objective
@@ -22,7 +22,7 @@ from lmmsparse.objective.profiled import WorkingObjective
 from lmmsparse.pls import small
 from lmmsparse.pls.core import choose
 from lmmsparse.pls.direct import Direct
-from tests.oracle import Oracle
+from tests.oracle import KEYWORDS, Oracle, parameter_count
 
 Float = NDArray[np.float64]
 
@@ -45,7 +45,7 @@ def sparse_cores() -> Iterator[None]:
 def by_blocks(working: WorkingObjective) -> WorkingObjective:
     """The same criterion by the engine for models of any size."""
     engine = Direct(working.plan)
-    return WorkingObjective.of(engine, working.products, working.structures, working.members, working.reml)
+    return WorkingObjective.of(engine, working.products, working.blocks, working.reml)
 
 
 @contextmanager
@@ -56,10 +56,15 @@ def no_small_models() -> Iterator[None]:
         yield
 
 
+def structure_of(kind: str | bool, k: int) -> Covariance:
+    """The structure of a keyword; True stands for ``us`` and False for ``diag``."""
+    return STRUCTURES[{True: "us", False: "diag"}[kind] if isinstance(kind, bool) else kind](k)
+
+
 def make_term(
-    labels: ArrayLike, columns: ArrayLike | None = None, group: str = "g", correlated: bool = True
+    labels: ArrayLike, columns: ArrayLike | None = None, group: str = "g", kind: str | bool = True
 ) -> RandomTerm:
-    """A term from labels of any kind; an intercept unless columns (n,) or (n, k) are given."""
+    """A term from labels of any kind; an intercept unless columns (n,) or (n, k) are given, ``kind`` as above."""
     levels, codes = np.unique(np.asarray(labels), return_inverse=True)
     n = len(codes)
     values = np.broadcast_to(1.0, (n, 1)) if columns is None else np.asarray(columns, dtype=float).reshape(n, -1)
@@ -72,7 +77,7 @@ def make_term(
         labels=Levels(levels),
         columns=values,
         names=tuple(f"c{i}" for i in range(k)),
-        structure=(Unstructured if correlated else Diagonal)(k),
+        structure=structure_of(kind, k),
     )
 
 
@@ -162,7 +167,7 @@ LAYOUTS = (
 
 def make_case(
     layout: str,
-    shapes: Sequence[Sequence[tuple[int, bool]]],
+    shapes: Sequence[Sequence[tuple[int, str | bool]]],
     *,
     p: int = 2,
     weighted: bool = False,
@@ -170,14 +175,14 @@ def make_case(
     n: int = 48,
     seed: int = 0,
 ) -> Case:
-    """A case with, for each factor of the layout, terms of given (columns, correlated)."""
+    """A case with, for each factor of the layout, terms of given (columns, kind)."""
     rng = np.random.default_rng(seed)
     factors = grouping(layout, n, rng)
     terms = []
     for (name, labels), wanted in zip(factors.items(), shapes, strict=False):
-        for k, correlated in wanted:
+        for k, kind in wanted:
             columns = None if k == 1 else np.column_stack([np.ones(n), 3 + 2 * rng.normal(size=(n, k - 1))])
-            terms.append(make_term(labels, columns, name, correlated))
+            terms.append(make_term(labels, columns, name, kind))
     y = rng.normal(size=n)
     for term in terms:
         y += (term.columns * rng.normal(size=(len(term.levels), term.columns.shape[1]))[term.codes]).sum(axis=1)
@@ -186,15 +191,20 @@ def make_case(
     return Case(20 + 4 * y, fixed_columns(n, p, rng), tuple(terms), weights, reml, label)
 
 
-TERMS = st.lists(st.tuples(st.integers(1, 3), st.booleans()), min_size=1, max_size=2)
+def term_shapes(kinds: Sequence[str]) -> st.SearchStrategy[list[tuple[int, str]]]:
+    """Terms of one factor: one or two, with up to three columns."""
+    return st.lists(st.tuples(st.integers(1, 3), st.sampled_from(kinds)), min_size=1, max_size=2)
+
+
+TERMS = term_shapes(KEYWORDS)
 
 
 @st.composite
-def cases(draw: st.DrawFn, n: int = 48) -> Case:
-    """Any layout and order of terms: vector-valued, diagonal and several terms of a factor; weights, p, criterion."""
+def cases(draw: st.DrawFn, n: int = 48, kinds: Sequence[str] = KEYWORDS) -> Case:
+    """Any layout and order of terms: every structure, several terms of a factor; weights, p, criterion."""
     case = make_case(
         draw(st.sampled_from(LAYOUTS)),
-        [draw(TERMS) for _ in range(3)],
+        [draw(term_shapes(kinds)) for _ in range(3)],
         p=draw(st.sampled_from([0, 1, 3])),
         weighted=draw(st.booleans()),
         reml=draw(st.booleans()),
@@ -205,18 +215,31 @@ def cases(draw: st.DrawFn, n: int = 48) -> Case:
     return replace(case, terms=tuple(case.terms[i] for i in order), label=f"{case.label}, order={order}")
 
 
+def random_theta(keyword: str, k: int, rng: np.random.Generator, *, boundary: bool = False) -> Float:
+    """A θ of one term with standard deviations of either sign, at least 0.1, and a ρ well inside its range.
+
+    Those of ``cs`` have one sign: it is that of the correlations between effects of different ones.  With
+    ``boundary`` each standard deviation (diagonal entry of λ) is zero with probability ½, and ρ is at an end.
+    """
+    theta = rng.uniform(-1.0, 1.0, size=parameter_count(keyword, k))
+    rows, columns = np.triu_indices(k)
+    deviations = np.flatnonzero(rows == columns) if keyword == "us" else np.arange(1 if "hom" in keyword else k)
+    theta[deviations] = np.where(theta[deviations] < 0, -1, 1) * (0.1 + np.abs(theta[deviations]))
+    if boundary:
+        theta[deviations[rng.random(len(deviations)) < 0.5]] = 0.0
+    if keyword == "cs":
+        theta[:k] = np.copysign(theta[:k], theta[0])
+    if keyword in ("cs", "homcs") and k > 1:
+        low = -1.0 / (k - 1)
+        ends = (low, 1.0, rng.uniform(0.9 * low, 0.9)) if boundary else (rng.uniform(0.9 * low, 0.9),)
+        theta[-1] = rng.choice(ends)
+    return theta
+
+
 @st.composite
-def cases_with_theta(draw: st.DrawFn, *, boundary: bool = False) -> tuple[Case, Float]:
-    """A case and a θ of either sign: diagonal entries are at least 0.1 in size, some of them zero with ``boundary``."""
-    case = draw(cases())
+def cases_with_theta(draw: st.DrawFn, *, boundary: bool = False, kinds: Sequence[str] = KEYWORDS) -> tuple[Case, Float]:
+    """A case and a θ for it, of `random_theta`."""
+    case = draw(cases(kinds=kinds))
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
-    theta, start = rng.uniform(-1.0, 1.0, size=case.n_theta), 0
-    for term in case.terms:
-        part = slice(start, start + term.structure.n_theta)
-        rows, columns = term.structure.entries
-        diagonal = np.flatnonzero(rows == columns) + start
-        theta[diagonal] = np.where(theta[diagonal] < 0, -1, 1) * (0.1 + np.abs(theta[diagonal]))
-        if boundary:
-            theta[diagonal[rng.random(len(diagonal)) < 0.5]] = 0.0
-        start = part.stop
-    return case, theta
+    parts = [random_theta(t.structure.keyword, t.structure.size, rng, boundary=boundary) for t in case.terms]
+    return case, np.concatenate(parts)

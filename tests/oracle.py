@@ -2,7 +2,7 @@
 
 For comparison only: no sparse matrices, no profiling tricks, no change of coordinates. With y ~ N(Xβ, σ²V),
 
-    V = W⁻¹ + Σ_t (C_t λ_t λ_tᵀ C_tᵀ) ∘ [same level of t],    P = V⁻¹ − V⁻¹X(XᵀV⁻¹X)⁻¹XᵀV⁻¹,    r² = yᵀPy
+    V = W⁻¹ + Σ_t (C_t Σ_t C_tᵀ) ∘ [same level of t],    P = V⁻¹ − V⁻¹X(XᵀV⁻¹X)⁻¹XᵀV⁻¹,    r² = yᵀPy
 """
 
 from __future__ import annotations
@@ -10,34 +10,85 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
-from lmmsparse.covariance.structure import Diagonal
 from lmmsparse.design.terms import RandomTerm
 
 Float = NDArray[np.float64]
+KEYWORDS = ("us", "diag", "homdiag", "cs", "homcs")
 
 
-def entries(term: RandomTerm) -> list[tuple[int, int]]:
-    """Row and column of every free entry of λ: its diagonal, or its lower triangle column by column."""
-    k = term.columns.shape[1]
-    if isinstance(term.structure, Diagonal):
-        return [(i, i) for i in range(k)]
-    return [(i, j) for j in range(k) for i in range(j, k)]
+def parameter_count(keyword: str, k: int) -> int:
+    """Length of θ; a single effect has no correlation."""
+    return {"us": k * (k + 1) // 2, "diag": k, "homdiag": 1, "cs": k + (k > 1), "homcs": 1 + (k > 1)}[keyword]
 
 
-def templates(terms: Sequence[RandomTerm], theta: Float) -> list[Float]:
-    """λ of every term."""
-    values, out = list(theta), []
+def covariance(keyword: str, k: int, theta: Any) -> Any:
+    """Σ of k effects: λλᵀ with the lower triangle of λ column by column, or standard deviations and then maybe ρ.
+
+    glmmTMB's definitions; a polynomial in θ of degree three at most, so that θ may be complex as well.
+    """
+    theta = np.asarray(theta)
+    if keyword == "us":
+        lam = np.zeros((k, k), dtype=theta.dtype)
+        lam.T[np.triu_indices(k)] = theta
+        return lam @ lam.T
+    sd = theta[0] * np.ones(k) if keyword.startswith("hom") else theta[:k]
+    rho = theta[-1] if keyword.endswith("cs") and k > 1 else 0.0
+    return np.outer(sd, sd) * (rho * np.ones((k, k)) + (1 - rho) * np.eye(k))
+
+
+def semidefinite_cholesky(covariance: Float) -> Float:
+    """Lower triangular L with LLᵀ = Σ, a column of zeros where a row is spanned by those above it."""
+    L = np.zeros_like(covariance)
+    for j in range(len(L)):
+        rest = covariance[:, j] - L @ L[j]
+        if rest[j] > 1e-12 * covariance[j, j]:
+            L[j:, j] = rest[j:] / np.sqrt(rest[j])
+    return L
+
+
+def template(keyword: str, k: int, theta: Float) -> Float:
+    """λ: that of θ itself, or standard deviations of any sign times the Cholesky factor of the correlations."""
+    if keyword == "us":
+        lam = np.zeros((k, k))
+        lam.T[np.triu_indices(k)] = theta
+        return lam
+    sd = np.broadcast_to(theta[: 1 if keyword.startswith("hom") else k], k)
+    deviations = np.ones(1 if keyword.startswith("hom") else k)
+    correlation = covariance(keyword, k, np.append(deviations, theta[len(deviations) :]))
+    return sd[:, None] * semidefinite_cholesky(correlation)
+
+
+def parts(terms: Sequence[RandomTerm], theta: Float) -> list[tuple[RandomTerm, str, int, Float]]:
+    """Every term with its keyword, its number of columns and its part of θ."""
+    out, start = [], 0
     for term in terms:
-        out.append(np.zeros((term.columns.shape[1],) * 2))
-        for place in entries(term):
-            out[-1][place] = values.pop(0)
-    assert not values
+        keyword, k = term.structure.keyword, term.columns.shape[1]
+        stop = start + parameter_count(keyword, k)
+        out.append((term, keyword, k, theta[start:stop]))
+        start = stop
+    assert start == len(theta)
     return out
+
+
+def covariance_slopes(keyword: str, k: int, theta: Float) -> list[Float]:
+    """∂Σ/∂θ_i by complex steps: exact for polynomials with real coefficients."""
+    return [covariance(keyword, k, theta + 1e-100j * unit).imag / 1e-100 for unit in np.eye(len(theta))]
+
+
+def covariance_bends(keyword: str, k: int, theta: Float) -> list[list[Float]]:
+    """∂²Σ/∂θ_i∂θ_j by central differences with steps of one: they are exact for cubic polynomials."""
+
+    def at(step: Float) -> Float:
+        return np.asarray(covariance(keyword, k, theta + step))
+
+    units = np.eye(len(theta))
+    return [[(at(e + f) - at(e - f) - at(f - e) + at(-e - f)) / 4 for f in units] for e in units]
 
 
 @dataclass(frozen=True)
@@ -66,14 +117,14 @@ class Oracle:
 
     @cached_property
     def Lambda(self) -> Float:
-        pairs = zip(self.terms, templates(self.terms, self.theta), strict=True)
-        return block_diag(*[np.kron(np.eye(len(term.levels)), lam) for term, lam in pairs])
+        every = parts(self.terms, self.theta)
+        return block_diag(*[np.kron(np.eye(len(t.levels)), template(keyword, k, own)) for t, keyword, k, own in every])
 
     @cached_property
     def V(self) -> Float:
         V = np.diag(1 / self.w)
-        for term, lam in zip(self.terms, templates(self.terms, self.theta), strict=True):
-            V += self._between(term, lam @ lam.T)
+        for term, keyword, k, own in parts(self.terms, self.theta):
+            V += self._between(term, covariance(keyword, k, own))
         return V
 
     @staticmethod
@@ -130,13 +181,8 @@ class Oracle:
     @cached_property
     def slopes(self) -> list[Float]:
         """∂V/∂θ_i."""
-        out = []
-        for term, lam in zip(self.terms, templates(self.terms, self.theta), strict=True):
-            for place in entries(term):
-                unit = np.zeros_like(lam)
-                unit[place] = 1
-                out.append(self._between(term, unit @ lam.T + lam @ unit.T))
-        return out
+        every = parts(self.terms, self.theta)
+        return [self._between(t, slope) for t, keyword, k, own in every for slope in covariance_slopes(keyword, k, own)]
 
     def score(self, slope: Float) -> float:
         """Derivative of the criterion when V moves by ``slope``: tr(QV̇) − yᵀPV̇Py/σ², Q = P or V⁻¹."""
@@ -159,15 +205,8 @@ class Oracle:
     @property
     def curvature(self) -> Float:
         """The score along ∂²V/∂θ_i∂θ_j."""
-        out = np.zeros((len(self.theta),) * 2)
-        start = 0
-        for term in self.terms:
-            places = entries(term)
-            for i, (a, b) in enumerate(places):
-                for j, (c, d) in enumerate(places):
-                    second = np.zeros((term.columns.shape[1],) * 2)
-                    second[a, c] += b == d
-                    second[c, a] += b == d
-                    out[start + i, start + j] = self.score(self._between(term, second))
-            start += len(places)
-        return out
+        blocks = []
+        for term, keyword, k, own in parts(self.terms, self.theta):
+            bends = covariance_bends(keyword, k, own)
+            blocks.append([[self.score(self._between(term, bend)) for bend in row] for row in bends])
+        return np.asarray(block_diag(*blocks))

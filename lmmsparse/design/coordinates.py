@@ -14,6 +14,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from lmmsparse.covariance.charts import places
+from lmmsparse.covariance.protocols import Keeps
 from lmmsparse.design.terms import RandomTerm, taken_columns
 from lmmsparse.frame import Codes
 from lmmsparse.numerics.dense import row_chunks
@@ -192,11 +194,11 @@ def orthonormal_columns(X: Float, weights: Float | None) -> tuple[Float, Float]:
     return Q, (R * unit) @ centring * scale
 
 
-def term_coordinates(columns: Float, weights: Float | None, rotate: bool) -> tuple[Float, Float]:
-    """C_working and lower triangular L with C = C_working L.
+def term_coordinates(columns: Float, weights: Float | None, keeps: Keeps) -> tuple[Float, Float]:
+    """C_working and a lower triangular L that the family of covariances keeps, with C = C_working L.
 
-    With ``rotate`` the working columns are orthonormal (mean square 1, weighted), found by a QL factorization: it keeps
-    λ lower triangular.  Without it, or when columns are linearly dependent, they are only scaled.
+    Where it keeps any, the working columns are orthonormal (mean square 1, weighted), found by a QL factorization: it
+    keeps λ lower triangular.  Elsewhere, or when columns are linearly dependent, they are only scaled.
     """
     n, k = columns.shape
     if k == 1 and columns.strides[0] == 0:  # an intercept: one number stands for the column
@@ -211,7 +213,7 @@ def term_coordinates(columns: Float, weights: Float | None, rotate: bool) -> tup
     work /= magnitude
     lengths = np.sqrt([work[:, j] @ work[:, j] / n for j in range(k)])
     lengths[lengths == 0] = 1.0
-    if rotate and k > 1 and n >= k:
+    if keeps is Keeps.TRIANGULAR and k > 1 and n >= k:
         Q, lower = orthonormalized(work, lower=True)
         pivots = np.diag(lower)
         if (np.abs(pivots) > SMALLEST_PIVOT * lengths).all():
@@ -222,6 +224,8 @@ def term_coordinates(columns: Float, weights: Float | None, rotate: bool) -> tup
                 Q /= root
             return Q, (lower * signs[:, None]) * magnitude
     scales = magnitude * lengths
+    if keeps is Keeps.SCALE:
+        scales = np.full(k, np.sqrt(np.mean(scales**2)))
     return columns / scales, np.diag(scales)
 
 
@@ -234,7 +238,7 @@ def working_design(X: Float, terms: Sequence[RandomTerm], weights: Float | None)
         Prior weights, for which the basis is orthonormal; nothing relies on that under other ones.
     """
     Q, fixed_map = orthonormal_columns(X, weights)
-    working = [term_coordinates(term.columns, weights, term.structure.rotates) for term in terms]
+    working = [term_coordinates(term.columns, weights, term.structure.keeps) for term in terms]
     members: dict[str, list[int]] = {}
     for t, term in enumerate(terms):
         members.setdefault(term.group, []).append(t)
@@ -309,13 +313,9 @@ def working_responses(responses: Float, design: WorkingDesign, weights: Float | 
 
 
 def theta_maps(term_maps: Sequence[Float], terms: Sequence[RandomTerm]) -> Float:
-    """Block diagonal matrix T with θ_working = T θ: the free entries of L_t λ as a function of those of λ."""
-    sizes = [term.structure.n_theta for term in terms]
-    total = sum(sizes)
-    T = np.zeros((total, total))
-    offset = 0
-    for size, L, term in zip(sizes, term_maps, terms, strict=True):
-        for i, unit in enumerate(np.eye(size)):
-            T[offset : offset + size, offset + i] = term.structure.theta(L @ term.structure.template(unit))
-        offset += size
+    """Block diagonal matrix T with θ_working = T θ: the parameters of L_t λ as a function of those of λ."""
+    slices = places([term.structure.n_theta for term in terms])
+    T = np.zeros((slices[-1].stop,) * 2)
+    for part, L, term in zip(slices, term_maps, terms, strict=True):
+        T[part, part] = term.structure.unit_map(L)
     return T

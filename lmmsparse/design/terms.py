@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmmsparse.covariance.structure import STRUCTURES, CovarianceStructure
+from lmmsparse.covariance import STRUCTURES, Covariance
 from lmmsparse.frame import Codes, JointLevels, Levels, ModelFrame
 
 Float = NDArray[np.float64]
@@ -38,7 +38,7 @@ class RandomTerm:
         Values that multiply the k random effects of a level.
     names : tuple of str
         Names of the columns.
-    structure : CovarianceStructure
+    structure : Covariance
         Family of the covariance matrix of the k effects.
     """
 
@@ -49,7 +49,7 @@ class RandomTerm:
     labels: Levels | JointLevels
     columns: Float
     names: tuple[str, ...]
-    structure: CovarianceStructure
+    structure: Covariance
 
     @property
     def levels(self) -> pd.Index:
@@ -61,11 +61,14 @@ class RandomTerm:
         """Number q of levels."""
         return len(self.labels)
 
-    def with_columns(self, columns: Float, structure: type[CovarianceStructure]) -> RandomTerm:
-        """The term with other columns (n, k), which have no names of their own, and another family of covariances."""
+    def with_columns(self, columns: Float, structure: Covariance | None = None) -> RandomTerm:
+        """The term with other columns (n, k), which have no names of their own, and another family of covariances.
+
+        The same family for so many columns unless one is given.
+        """
         k = columns.shape[1]
         names = tuple(f"column {j + 1}" for j in range(k))
-        return replace(self, columns=columns, names=names, structure=structure(k))
+        return replace(self, columns=columns, names=names, structure=structure or self.structure.smaller(k))
 
     @property
     def theta_names(self) -> tuple[str, ...]:

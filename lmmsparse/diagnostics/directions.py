@@ -53,20 +53,6 @@ def joined(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def spreads(working: Float, rotates: bool) -> Float:
-    """Relative standard deviations of all directions of a term, decreasing.
-
-    Parameters
-    ----------
-    working : (k, k) array
-        Template in working coordinates.
-    rotates : bool
-        False for independent effects, whose directions are the columns.
-    """
-    values = np.linalg.svd(working, compute_uv=False) if rotates else np.abs(np.diag(working))
-    return np.sort(values)[::-1]
-
-
 def empty_in_words(names: Sequence[str], template: Float, lengths: Float, rank: int, sigma: float) -> tuple[str, ...]:
     """What has no variance in a term, a sentence each.
 

@@ -93,7 +93,7 @@ def hatvalues(model: FittedModel) -> pd.Series:
     >>> m.hatvalues().head(2).round(3).to_list()
     [0.229, 0.170]
     """
-    values = model.objective.leverages(model.estimates.solution)
+    values = model.objective.leverages(model.estimates.point)
     return model.frame.series(values, "hat")
 
 

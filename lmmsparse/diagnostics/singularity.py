@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
-from lmmsparse.diagnostics.directions import EMPTY_BELOW, TermRank, empty_in_words, spreads
+from lmmsparse.diagnostics.directions import EMPTY_BELOW, TermRank, empty_in_words
 from lmmsparse.diagnostics.simpler_formulas import Alternative, Alternatives, FormulaSearch
 from lmmsparse.fitted.model import FittedModel
 
@@ -174,8 +174,7 @@ def singularity(model: FittedModel) -> Singularity:
 
 def _term_rank(model: FittedModel, t: int) -> TermRank:
     term, bar = model.terms[t], model.frame.formula.bars[model.terms[t].bar]
-    g, where = model.objective.working.columns[t]
-    values = spreads(model.estimates.solution.templates[g][where, where], term.structure.rotates)
+    values = term.structure.spreads(model.objective.template(model.estimates.point, t))
     rank = int((values >= EMPTY_BELOW).sum())
     lengths = model.objective.design.coordinates.term_units(t)
     findings = empty_in_words(term.names, model.estimates.templates[t], lengths, rank, model.sigma)

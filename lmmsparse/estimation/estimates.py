@@ -1,4 +1,4 @@
-"""Estimates in the user's units, from the engine's solution in working coordinates."""
+"""Estimates in the user's units, from a point in working coordinates."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Estimates:
     singular : bool
     perfect : bool
         The residual variance is zero to rounding.
-    solution : Point
-        The engine's own numbers, in working coordinates.
+    point : Point
+        The criterion there with its solution, in working coordinates.
     """
 
     theta: Float
@@ -56,40 +56,39 @@ class Estimates:
     templates: tuple[Float, ...]
     singular: bool
     perfect: bool
-    solution: Point
+    point: Point
 
 
-def user_estimates(objective: Objective, solution: Point, singular: bool) -> Estimates:
+def user_estimates(objective: Objective, point: Point, singular: bool) -> Estimates:
     """Everything in the user's units."""
-    working, coordinates, response = objective.working, objective.design.coordinates, objective.response
-    p, scale = working.products.p, response.scale
+    coordinates, response = objective.design.coordinates, objective.response
+    scale = response.scale
     if not (response.exact or SMALLEST_RESPONSE < scale < LARGEST_RESPONSE):
         raise DataError(
             f"the response spreads by about {scale:.3g}, whose square is beyond floating-point numbers: measure it in "
             "another unit"
         )
+    theta = objective.to_user(point.theta) + 0.0  # no negative zeros
     unit_map = coordinates.beta_map(1.0)
-    covariance = unit_map @ cholesky_inverse(solution.fixed_factor) @ unit_map.T if p else np.zeros((0, 0))
-    sigma2 = solution.sigma2 * scale**2
-    theta = objective.to_user(solution.theta) + 0.0  # no negative zeros
+    covariance = unit_map @ cholesky_inverse(point.fixed_factor) @ unit_map.T if len(point.beta) else unit_map
+    sigma2 = point.sigma2 * scale**2
     u, b, templates = [], [], []
-    for t, (g, where) in enumerate(working.columns):
-        structure, part = working.structures[t], working.slices[t]
-        lam = structure.template(theta[part])
-        u.append(scale * solution.u[g][:, where])
+    for block in objective.blocks:
+        lam = block.structure.template(theta[block.parameters])
+        u.append(scale * point.u[block.factor][:, block.columns])
         b.append(u[-1] @ lam.T)
         templates.append(lam)
     return Estimates(
         theta=theta,
-        criterion=solution.value + objective.constant,
-        beta=response.beta(solution.beta, coordinates),
+        criterion=point.value + objective.constant,
+        beta=response.beta(point.beta, coordinates),
         fixed_covariance=np.asarray(sigma2 * covariance),
         sigma=float(np.sqrt(sigma2)),
-        pwrss=solution.pwrss * scale**2,
+        pwrss=point.pwrss * scale**2,
         u=tuple(u),
         b=tuple(b),
         templates=tuple(templates),
         singular=singular,
-        perfect=solution.degenerate,
-        solution=solution,
+        perfect=point.degenerate,
+        point=point,
     )

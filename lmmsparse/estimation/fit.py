@@ -2,117 +2,125 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.errors import FactorizationError
 from lmmsparse.estimation.boundary import (
-    EmptyDirection,
     canonical,
-    describe_empty,
-    doubtful_terms,
     emptied,
-    empty_directions,
+    empty_parts,
     leave_boundary,
+    without_doubtful_terms,
 )
+from lmmsparse.estimation.certificate import OptInfo, certificate, perfect_fit
 from lmmsparse.estimation.control import Control
 from lmmsparse.estimation.estimates import Estimates, user_estimates
+from lmmsparse.estimation.starts import other_starts
 from lmmsparse.estimation.subsample import thinned_start
 from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.linear import Objective
 from lmmsparse.objective.points import Derivatives, Point
-from lmmsparse.objective.profiled import WorkingObjective
-from lmmsparse.pls.plan import Plan
-from lmmsparse.search.newton import Evaluation, Optimum, cobyqa, combined_hessian, newton
+from lmmsparse.search.cobyqa import cobyqa
+from lmmsparse.search.newton import newton
+from lmmsparse.search.protocols import Evaluation, Optimum
 
 Float = NDArray[np.float64]
+Found = Optimum[Point, Derivatives]
+Watch = Callable[[Evaluation], None]
 
 # A variance stays at zero when that raises the criterion by less than this (times |criterion|/1e4 for large values).
 ZERO_TOLERANCE = 1e-9
 # Another start must promise more than this to be followed.
 WORTHWHILE = 1e-7
-# With fewer rows a parameter than this, a deviance often has several minima, and evaluations cost nothing:
-MANY_ROWS = 20
-# the search is repeated from these multiples of the start.
-OTHER_STARTS = (0.1, 3.0)
+# Evaluations of a search from another start.
 OTHER_BUDGET = 50
-# A search that begins where another response had its optimum begins with no standard deviation below this.
-SMALLEST_START = 0.1
 # Second minima where a variance is zero are a matter of small data as well.
 FEW_ROWS = 5000
 # Searches of one fit: the first, and those from better starts that its end suggests.
 SEARCHES = 3
-# Eigenvalues of the average information below this share of the largest say that θ is not identified.
-FLAT = 1e-9
-
-
-@dataclass(frozen=True)
-class OptInfo:
-    """Record of a search, enough to audit the fit.
-
-    Attributes
-    ----------
-    optimizer : str
-    evaluations : int
-        Factorizations of M(θ) in the search.
-    converged : bool
-    message : str
-        One sentence: how the search ended.
-    gradient_norm : float
-        Largest entry of the gradient in working coordinates (curvature there is of the order of the levels).
-    hessian_eigenvalues : (n_theta,) array
-        Of the approximate Hessian in working coordinates, increasing.
-    predicted_decrease : float
-        What one more Newton step would gain.
-    boundary : dict
-        Empty direction of a term → derivative of the criterion with respect to its relative variance;
-        positive where zero is optimal.
-    flat : tuple of str
-        Parameters that the data do not tell apart; empty for an identified model.
-    history : tuple of Evaluation
-        θ (in the user's units) and criterion of every evaluation.
-    plan : Plan
-        Order of elimination with its predicted cost.
-    preliminary : int
-        Evaluations on a part of the data that found the start; 0 where there was no such search.
-    """
-
-    optimizer: str
-    evaluations: int
-    converged: bool
-    message: str
-    gradient_norm: float
-    hessian_eigenvalues: Float
-    predicted_decrease: float
-    boundary: dict[str, float]
-    flat: tuple[str, ...]
-    history: tuple[Evaluation, ...] = field(repr=False)
-    plan: Plan = field(repr=False)
-    preliminary: int = 0
+# Evaluations of COBYQA for one of the Newton search.
+SLOWER = 10
 
 
 class Recorder:
-    """History of a fit in the user's units, and what is left of its budget."""
+    """Evaluations of a fit in working coordinates, and what is left of its budget."""
 
-    def __init__(self, objective: Objective, budget: int, watch: Callable[[Evaluation], None] | None) -> None:
+    def __init__(self, objective: Objective, budget: int, watch: Watch | None) -> None:
         self.objective, self.budget, self.watch = objective, budget, watch
-        self.history: list[Evaluation] = []
+        self.evaluations: list[Evaluation] = []
 
     def __call__(self, evaluation: Evaluation) -> None:
-        """Record one evaluation in working coordinates."""
-        theta = self.objective.to_user(evaluation.theta)
-        seen = replace(evaluation, theta=theta, value=evaluation.value + self.objective.constant)
-        self.history.append(seen)
+        """Record one evaluation, and show it to who watches."""
+        self.evaluations.append(evaluation)
         if self.watch is not None:
-            self.watch(seen)
+            self.watch(*self._in_user_units([evaluation]))
+
+    @property
+    def history(self) -> tuple[Evaluation, ...]:
+        """All of them in the user's units."""
+        return self._in_user_units(self.evaluations)
+
+    def _in_user_units(self, evaluations: Sequence[Evaluation]) -> tuple[Evaluation, ...]:
+        thetas = self.objective.to_user(np.column_stack([one.theta for one in evaluations])).T
+        pairs = zip(thetas, evaluations, strict=True)
+        return tuple(Evaluation(theta, one.value + self.objective.constant, one.accepted) for theta, one in pairs)
 
     @property
     def left(self) -> int:
         """Evaluations that may still be spent."""
-        return self.budget - len(self.history)
+        return self.budget - len(self.evaluations)
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the first search begins, in working coordinates.
+
+    Attributes
+    ----------
+    theta : (n_theta,) array
+    is_cold : bool
+        Nobody has asked for it, so that other starts are tried as well.
+    preliminary : int
+        Evaluations on a part of the data that found it.
+    """
+
+    theta: Float
+    is_cold: bool
+    preliminary: int = 0
+
+
+# Searches from one start with so many evaluations at most: what `optimizer` chooses.
+Estimator = Callable[[Objective, Float, Recorder, int], Found]
+
+
+def by_newton(objective: Objective, start: Float, record: Recorder, budget: int, *, tolerance: float) -> Found:
+    """Trust-region Newton on analytic derivatives, in local coordinates."""
+    return newton(
+        objective.evaluate,
+        objective.differentiate,
+        start,
+        chart=objective.chart,
+        tolerance=tolerance,
+        max_evaluations=budget,
+        watch=record,
+    )
+
+
+def by_cobyqa(objective: Objective, start: Float, record: Recorder, budget: int) -> Found:
+    """SciPy's derivative-free COBYQA."""
+    return cobyqa(
+        objective.evaluate,
+        objective.differentiate,
+        start,
+        objective.bounds(),
+        max_evaluations=budget,
+        watch=record,
+    )
 
 
 def fit(
@@ -122,7 +130,7 @@ def fit(
     optimizer: str = "newton",
     tolerance: float = 1e-10,
     max_evaluations: int = 200,
-    watch: Callable[[Evaluation], None] | None = None,
+    watch: Watch | None = None,
 ) -> tuple[Estimates, OptInfo]:
     """Minimize an objective and collect the estimates.
 
@@ -138,108 +146,84 @@ def fit(
     watch : callable, optional
         Called with every `Evaluation` (in the user's units).
     """
-    with single_threaded_blas():
-        if objective.response.exact:
-            return _exact_fit(objective, optimizer)
-        return _fit(objective, start, optimizer, tolerance, max_evaluations, watch)
+    settings = Control(optimizer=optimizer, tolerance=tolerance, max_evaluations=max_evaluations)
+    return controlled_fit(objective, settings, start=start, watch=watch)
 
 
 def controlled_fit(
-    objective: Objective,
-    control: Control,
-    *,
-    start: Float | None = None,
-    watch: Callable[[Evaluation], None] | None = None,
+    objective: Objective, control: Control, *, start: Float | None = None, watch: Watch | None = None
 ) -> tuple[Estimates, OptInfo]:
     """`fit` with the settings of a `Control`."""
-    return fit(
-        objective,
-        start=start,
-        optimizer=control.optimizer,
-        tolerance=control.tolerance,
-        max_evaluations=control.max_evaluations,
-        watch=watch,
-    )
+    with single_threaded_blas():
+        if objective.response.exact:
+            # nothing is left to estimate θ from, and it is set to zero
+            nothing = objective.exact(np.zeros(len(objective.theta_names)))
+            estimates = replace(user_estimates(objective, nothing, singular=True), perfect=True)
+            return estimates, perfect_fit(objective, estimates, control.optimizer)
+        if control.optimizer == "newton":
+            search: Estimator = partial(by_newton, tolerance=control.tolerance)
+            record = Recorder(objective, control.max_evaluations, watch)
+            first = _newton_start(objective, start)
+        else:
+            search, record = by_cobyqa, Recorder(objective, SLOWER * control.max_evaluations, watch)
+            first = _given_start(objective, start)
+        optimum = _searched(objective, first, search, record)
+        point = objective.refined(_settled(objective, optimum, record))
+        empty = empty_parts(objective, point.theta, optimum.derivatives)
+        estimates = user_estimates(objective, point, singular=bool(empty))
+        return estimates, certificate(
+            objective, optimum, empty, estimates, control.optimizer, record.history, first.preliminary
+        )
 
 
-def _fit(
-    objective: Objective,
-    start: Float | None,
-    optimizer: str,
-    tolerance: float,
-    max_evaluations: int,
-    watch: Callable[[Evaluation], None] | None,
-) -> tuple[Estimates, OptInfo]:
-    working = objective.working
-    record = Recorder(objective, max_evaluations if optimizer == "newton" else 10 * max_evaluations, watch)
-    thinned = thinned_start(objective) if start is None and optimizer == "newton" else None
-    preliminary = 0
-    if thinned is not None:
-        first, preliminary = thinned
-    else:
-        first = working.start() if start is None else canonical(working.structures, objective.to_working(start))
-    optimum = _search(objective, first, optimizer, tolerance, record)
-    if start is None and optimizer == "newton":
-        for theta in other_starts(working):
-            if record.left > 0 and not optimum.point.degenerate:
-                other = _search(objective, theta, optimizer, tolerance, record, OTHER_BUDGET)
-                if other.point.value < optimum.point.value - (0.0 if other.converged else WORTHWHILE):
-                    optimum = other
+def _given_start(objective: Objective, start: Float | None) -> Start:
+    if start is None:
+        return Start(objective.start(), is_cold=False)
+    return Start(canonical(objective.blocks, objective.to_working(start)), is_cold=False)
+
+
+def _newton_start(objective: Objective, start: Float | None) -> Start:
+    if start is not None:
+        return _given_start(objective, start)
+    thinned = thinned_start(objective)
+    if thinned is None:
+        return Start(objective.start(), is_cold=True)
+    return Start(thinned[0], is_cold=True, preliminary=thinned[1])
+
+
+def _searched(objective: Objective, start: Start, search: Estimator, record: Recorder) -> Found:
+    """The lowest end of searches from the start, from others where it is cold, and from where their ends point."""
+    optimum = search(objective, start.theta, record, record.left)
+    for theta in other_starts(objective) if start.is_cold else []:
+        if record.left > 0 and not optimum.point.degenerate:
+            other = search(objective, theta, record, min(OTHER_BUDGET, record.left))
+            if other.point.value < optimum.point.value - (0.0 if other.converged else WORTHWHILE):
+                optimum = other
     for _ in range(SEARCHES - 1):
         if optimum.point.degenerate or record.left < 1:
             break
         better = _better_start(objective, optimum, record)
         if better is None:
             break
-        other = _search(objective, better, optimizer, tolerance, record)
+        other = search(objective, better, record, record.left)
         if not other.point.value < optimum.point.value:
             break
         optimum = other
-    solution = objective.refined(_settled(objective, optimum, record))
-    directions = empty_directions(objective, solution.theta, optimum.slopes)
-    estimates = user_estimates(objective, solution, singular=bool(directions))
-    info = _certificate(objective, optimum, directions, estimates, optimizer, tuple(record.history))
-    return estimates, replace(info, preliminary=preliminary)
+    return optimum
 
 
-def other_starts(working: WorkingObjective) -> list[Float]:
-    """Starts of further searches, where there are so few rows that the criterion may have several minima."""
-    first = working.start()
-    if working.degrees >= MANY_ROWS * len(first) or len(first) == 1:
-        return []
-    return [scale * first for scale in OTHER_STARTS]
-
-
-def warm_start(objective: Objective, theta: Float) -> Float:
-    """Where to begin in working coordinates when θ, in the user's units, was the optimum for another response.
-
-    No standard deviation is near zero there: where a variance is zero, its derivative says little.
-    """
-    working, parts = objective.working, []
-    theta = objective.to_working(theta)
-    for structure, part in zip(working.structures, working.slices, strict=True):
-        parts.append(structure.theta(structure.spread_at_least(structure.template(theta[part]), SMALLEST_START)))
-    return np.concatenate(parts)
-
-
-def start_near(objective: Objective, theta: Float) -> Float | None:
-    """A start in the user's units when θ was the optimum for like data; None where a cold search has several starts."""
-    return None if other_starts(objective.working) else objective.to_user(warm_start(objective, theta))
-
-
-def _better_start(objective: Objective, optimum: Optimum[Point, Derivatives], record: Recorder) -> Float | None:
+def _better_start(objective: Objective, optimum: Found, record: Recorder) -> Float | None:
     """Where the search should go on: off the boundary where the deviance falls there, or at a lower second minimum."""
-    theta = emptied(objective.working.structures, optimum.point.theta)
-    directions = empty_directions(objective, theta, optimum.slopes)
-    outward = [d for d in directions if d.score < -1e-6 * max(1.0, d.scale)]
+    theta = emptied(objective.blocks, optimum.point.theta)
+    outward = [part for part in empty_parts(objective, theta, optimum.derivatives) if part.falls_inwards]
     if outward:
         return leave_boundary(objective, theta, outward)
-    if objective.working.degrees > FEW_ROWS:
+    if objective.degrees > FEW_ROWS:
         return None
     lowest, found = optimum.point.value - WORTHWHILE, None
-    for candidate in doubtful_terms(objective, theta, optimum.slopes):
+    for candidate in without_doubtful_terms(objective, theta, optimum.derivatives):
         try:
-            point = objective.working.solve(candidate)
+            point = objective.exact(candidate)
         except FactorizationError:
             continue
         record(Evaluation(candidate, point.value, point.value < lowest))
@@ -248,118 +232,18 @@ def _better_start(objective: Objective, optimum: Optimum[Point, Derivatives], re
     return found
 
 
-def _settled(objective: Objective, optimum: Optimum[Point, Derivatives], record: Recorder) -> Point:
+def _settled(objective: Objective, optimum: Found, record: Recorder) -> Point:
     """The optimum with tiny variances at exactly zero, where that costs nothing."""
-    working, point = objective.working, optimum.point
-    theta = emptied(working.structures, point.theta)
+    point = optimum.point
+    theta = emptied(objective.blocks, point.theta)
     if point.exact and np.array_equal(theta, point.theta):
         return point
-    settled = working.solve(theta)
+    settled = objective.exact(theta)
     slack = max(ZERO_TOLERANCE * max(1.0, abs(settled.value) / 1e4), settled.noise)
     accepted = settled.value <= point.value + slack
     record(Evaluation(theta, settled.value, accepted))
     if accepted or np.array_equal(theta, point.theta):
         return settled
-    kept = working.solve(point.theta)
+    kept = objective.exact(point.theta)
     record(Evaluation(point.theta, kept.value, True))
     return kept
-
-
-def _exact_fit(objective: Objective, optimizer: str) -> tuple[Estimates, OptInfo]:
-    """The fixed effects reproduce the response: nothing is left to estimate θ from, and it is set to zero."""
-    working = objective.working
-    solution = working.solve(np.zeros(len(objective.theta_names)))
-    estimates = replace(user_estimates(objective, solution, singular=True), perfect=True)
-    info = OptInfo(
-        optimizer=optimizer,
-        evaluations=1,
-        converged=True,
-        message=(
-            "perfect fit: the fixed effects reproduce the response to machine precision; "
-            "theta is set to 0 and means nothing"
-        ),
-        gradient_norm=0.0,
-        hessian_eigenvalues=np.zeros(len(solution.theta)),
-        predicted_decrease=0.0,
-        boundary={},
-        flat=(),
-        history=(Evaluation(estimates.theta, estimates.criterion, True),),
-        plan=objective.plan,
-    )
-    return estimates, info
-
-
-def _search(
-    objective: Objective,
-    start: Float,
-    optimizer: str,
-    tolerance: float,
-    record: Recorder,
-    budget: int | None = None,
-) -> Optimum[Point, Derivatives]:
-    working = objective.working
-    budget = record.left if budget is None else min(budget, record.left)
-    if optimizer == "cobyqa":
-        return cobyqa(
-            working.solve_nearby,
-            working.differentiate,
-            start,
-            objective.lower_bounds,
-            max_evaluations=budget,
-            watch=record,
-        )
-    return newton(
-        working.solve_nearby,
-        working.differentiate,
-        start,
-        chart=working.chart,
-        tolerance=tolerance,
-        max_evaluations=budget,
-        watch=record,
-    )
-
-
-def _certificate(
-    objective: Objective,
-    optimum: Optimum[Point, Derivatives],
-    directions: list[EmptyDirection],
-    estimates: Estimates,
-    optimizer: str,
-    history: tuple[Evaluation, ...],
-) -> OptInfo:
-    """One verdict: converged, at the boundary, without residual variance, or not converged, and why."""
-    slopes = optimum.slopes
-    eigenvalues = np.asarray(np.linalg.eigvalsh(combined_hessian(slopes)))
-    gradient_norm = float(np.abs(slopes.gradient).max())
-    information, vectors = np.linalg.eigh(slopes.information)
-    flat = information <= FLAT * information[-1]
-    involved = (np.abs(vectors[:, flat]) > 0.1).any(axis=1)
-    names: tuple[str, ...] = ()
-    if not directions and not estimates.perfect:
-        names = tuple(name for name, use in zip(objective.theta_names, involved, strict=True) if use)
-    if estimates.perfect:
-        message = "the residual variance is zero to machine precision: theta and the criterion have no finite optimum"
-    elif not optimum.converged:
-        message = (
-            f"not converged after {len(history)} evaluations: one more step is predicted to lower the criterion by "
-            f"{optimum.predicted:.2g} (largest gradient entry {gradient_norm:.2g})"
-        )
-    elif directions:
-        message = f"converged: boundary (singular) fit: {describe_empty(objective, directions)}"
-    elif names:
-        message = f"converged, but the data cannot tell apart {', '.join(names)}"
-    else:
-        message = "converged"
-    return OptInfo(
-        optimizer=optimizer,
-        evaluations=len(history),
-        converged=optimum.converged and not estimates.perfect,
-        message=message,
-        gradient_norm=gradient_norm,
-        hessian_eigenvalues=eigenvalues,
-        predicted_decrease=optimum.predicted,
-        boundary={d.name: d.score for d in directions},
-        flat=names,
-        history=history,
-        plan=objective.plan,
-    )

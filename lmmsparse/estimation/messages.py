@@ -6,8 +6,8 @@ import warnings
 from collections.abc import Sequence
 
 from lmmsparse.errors import ConvergenceWarning, IdentifiabilityWarning, PerfectFitWarning, SingularFitWarning
+from lmmsparse.estimation.certificate import OptInfo
 from lmmsparse.estimation.estimates import Estimates
-from lmmsparse.estimation.fit import OptInfo
 from lmmsparse.frame import ModelFrame
 
 

@@ -11,12 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.crossproducts.blocks import CrossProducts
-from lmmsparse.crossproducts.sums import cross_products
 from lmmsparse.design.coordinates import WorkingDesign, taken_rows
 from lmmsparse.errors import LmmError
 from lmmsparse.objective.linear import Objective
-from lmmsparse.objective.profiled import WorkingObjective
-from lmmsparse.pls.engine import choose_engine
 from lmmsparse.search.newton import newton
 
 Float = NDArray[np.float64]
@@ -36,11 +33,10 @@ MOST_EVALUATIONS = 25
 
 def thinned_start(objective: Objective) -> tuple[Float, int] | None:
     """θ in working coordinates from a part of the data and the evaluations it took; None where that is no help."""
-    working = objective.working
-    core = working.plan.core
+    plan = objective.plan
+    core, shapes = plan.core, plan.shapes
     if core.matrix is None or core.matrix.flops < THINNED_FLOPS:
         return None
-    shapes = working.plan.shapes
     thinned = max(core.blocks, key=lambda h: shapes[h][0] * shapes[h][1])
     core_rows = min(max(KEPT_SHARE * core.size, FEWEST_ROWS), MOST_ROWS)
     others = core.size - shapes[thinned][0] * shapes[thinned][1]
@@ -48,20 +44,17 @@ def thinned_start(objective: Objective) -> tuple[Float, int] | None:
     if kept < 2 or kept > shapes[thinned][0] / 2:
         return None
     part, rows = thinned_design(objective.design, thinned, kept)
-    weights = None if objective.weights is None else objective.weights[rows]
     fewest = FEWEST_REPEATS * max(block.n_levels for block in part.blocks)
-    if len(rows) < max(fewest, working.products.p + 1):
+    if len(rows) < max(fewest, objective.products.p + 1):
         return None
     try:
-        products = cross_products(part, objective.y[rows], weights)
-        if _lost_columns(products):
+        small = objective.on_rows(part, rows, 2.0 * plan.bytes)
+        if _lost_columns(small.products):
             return None
-        engine = choose_engine(products.pattern, products.p, working.plan.groups, 2.0 * working.plan.bytes)
-        small = WorkingObjective.of(engine, products, working.structures, working.members, working.reml)
         found = newton(
-            small.solve_nearby,
+            small.evaluate,
             small.differentiate,
-            working.start(),
+            objective.start(),
             chart=small.chart,
             tolerance=ROUGH,
             max_evaluations=MOST_EVALUATIONS,

@@ -14,7 +14,7 @@ from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import ArgumentError
 from lmmsparse.estimation.estimates import Estimates
 from lmmsparse.fitted.model import FittedModel
-from lmmsparse.frame.output import to_library
+from lmmsparse.frame.libraries import to_library
 from lmmsparse.objective.linear import Objective
 from lmmsparse.pls.row_variances import conditional_covariances, prediction_covariances
 
@@ -107,9 +107,9 @@ def mode_covariances(
     C = M⁻¹: of b given β̂ and θ̂.  With the uncertainty of β̂, C = M⁻¹ + U_X(XᵀV⁻¹X)⁻¹U_Xᵀ: of b̂ − b (Henderson 1975).
     """
     if with_fixed:
-        inverse = prediction_covariances(estimates.solution.solution)
+        inverse = prediction_covariances(estimates.point.solution)
     else:
-        inverse = conditional_covariances(estimates.solution.solution)
+        inverse = conditional_covariances(estimates.point.solution)
     out = {}
     for group, members in terms_by_group(terms).items():
         # from u to the user's effects, for all terms of the factor together: they are correlated given the data
@@ -119,7 +119,7 @@ def mode_covariances(
             part = slice(start, start + len(terms[t].names))
             to_user[part, part] = estimates.templates[t]
             start = part.stop
-        out[group] = estimates.sigma**2 * (to_user @ inverse[objective.working.columns[members[0]][0]] @ to_user.T)
+        out[group] = estimates.sigma**2 * (to_user @ inverse[objective.blocks[members[0]].factor] @ to_user.T)
     return out
 
 

@@ -14,9 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from lmmsparse.design.identifiability import redundant_terms
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import IdentifiabilityWarning, SingularFitWarning
+from lmmsparse.estimation.again import Fit, fit_again
+from lmmsparse.estimation.certificate import OptInfo
 from lmmsparse.estimation.control import Control
 from lmmsparse.estimation.estimates import Estimates
-from lmmsparse.estimation.fit import OptInfo, controlled_fit, start_near
 from lmmsparse.estimation.many import Refits, refit_responses
 from lmmsparse.estimation.messages import warn_of
 from lmmsparse.fitted.call import Call
@@ -210,11 +211,8 @@ class FittedModel:
         {'(Intercept)': 2.514, 'Days': 0.105}
         """
         frame = replace(self.frame, y=check_response(y, self.frame))
-        objective = self.objective.with_response(frame.y_less_offset)
-        start = start_near(objective, self.theta)
-        estimates, info = controlled_fit(objective, self.control, start=start)
-        call = replace(self.call, repeatable=False)
-        return replace(self, frame=frame, objective=objective, estimates=estimates, optinfo=info, call=call).warned()
+        found = fit_again(self.objective.with_response(frame.y_less_offset), self.control, near=self.theta)
+        return self._refitted(found, frame=frame, call=replace(self.call, repeatable=False)).warned()
 
     def refit_many(self, Y: ArrayLike) -> Refits:
         """The same model for many responses at once, each search warm from θ̂.
@@ -254,9 +252,7 @@ class FittedModel:
         """
         if not self.is_reml:
             return self
-        objective = self.objective.with_reml(False)
-        estimates, info = controlled_fit(objective, self.control)
-        return replace(self, objective=objective, estimates=estimates, optinfo=info).warned()
+        return self._refitted(fit_again(self.objective.with_reml(False), self.control)).warned()
 
     def update(self, formula: str | None = None, **changes: Any) -> Self:
         """The model fitted again to the same data, to which it keeps a reference, with something changed.
@@ -267,7 +263,7 @@ class FittedModel:
             A change of the formula as in R: ``.`` stands for what was on that side, terms after a minus sign are taken
             away, such as ``". ~ . + x - (Days | Subject) + (1 | Subject)"``.
         **changes
-            Arguments of `lmmsparse.models.lmer` that are to differ: ``data``, ``REML``, ``weights``, ….
+            Arguments of `lmmsparse.lmer` that are to differ: ``data``, ``REML``, ``weights``, ….
 
         Raises
         ------
@@ -286,6 +282,9 @@ class FittedModel:
         criterion = {"REML": self.is_reml} if len(self.frame.fixed_names) else {}
         fitted: Self = self.call.again(formula, {**criterion, **changes})
         return fitted
+
+    def _refitted(self, found: Fit, **changes: Any) -> Self:
+        return replace(self, objective=found.objective, estimates=found.estimates, optinfo=found.info, **changes)
 
     def warned(self) -> Self:
         """The model itself, after warnings of what a reader must know of it, at the line that called the fit."""

@@ -107,7 +107,7 @@ class VarCorr:
 def term_covariances(terms: Sequence[RandomTerm], estimates: Estimates) -> tuple[TermCovariance, ...]:
     """Covariance matrix σ²λλᵀ of every term."""
     return tuple(
-        TermCovariance(term.group, term.names, estimates.sigma**2 * lam @ lam.T, term.structure.rotates)
+        TermCovariance(term.group, term.names, estimates.sigma**2 * lam @ lam.T, term.structure.correlated)
         for term, lam in zip(terms, estimates.templates, strict=True)
     )
 
@@ -116,7 +116,5 @@ def smallest_spread(terms: Sequence[RandomTerm], objective: Objective, estimates
     """Smallest singular value of a working template: a standard deviation over σ̂ that no unit of the data changes."""
     smallest = np.inf
     for t, term in enumerate(terms):
-        g, where = objective.working.columns[t]
-        lam = estimates.solution.templates[g][where, where]
-        smallest = min(smallest, term.structure.smallest_spread(lam))
+        smallest = min(smallest, float(term.structure.spreads(objective.template(estimates.point, t))[-1]))
     return smallest

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from lmmsparse.covariance.structure import STRUCTURES
+from lmmsparse.covariance import STRUCTURES
 from lmmsparse.errors import ArgumentError, FormulaError
 from lmmsparse.formula.expressions import expression_names
 from lmmsparse.formula.grouping import Factors, expand_grouping

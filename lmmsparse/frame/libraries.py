@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from lmmsparse.errors import DataError
+from lmmsparse.errors import DataError, MissingDependencyError
 from lmmsparse.frame.columns import Column, column_of
 
 ACCEPTED = "a pandas, polars or pyarrow frame, or a dict of arrays"
@@ -144,3 +144,38 @@ def _open_dict(data: Mapping[Any, Any]) -> Table:
     for name in data:
         places.setdefault(str(name), []).append(name)
     return Table(data, places, n_rows, pd.RangeIndex(n_rows), "dict")
+
+
+def to_library(frame: pd.DataFrame, library: str, index_name: str | None = None) -> Any:
+    """A pandas frame as pandas, polars or pyarrow.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+    library : {"pandas", "polars", "pyarrow", "dict"}
+    index_name : str, optional
+        Name of the column that takes the index where the library has none; left out by default.
+    """
+    if library not in ("polars", "pyarrow"):
+        return frame
+    labels = [] if index_name is None else [(index_name, [str(v) for v in frame.index])]
+    columns: dict[str, Any] = {}
+    for name, values in labels + [(str(name), _plain_values(frame.iloc[:, j])) for j, name in enumerate(frame.columns)]:
+        count, unique = 1, name
+        while unique in columns:  # pandas allows a name twice, the others do not
+            unique, count = f"{name}.{count}", count + 1
+        columns[unique] = values
+    try:
+        if library == "polars":
+            import polars
+
+            return polars.DataFrame(columns)
+        import pyarrow
+
+        return pyarrow.table(columns)
+    except ImportError as error:  # the data came from there, so it can only have been removed since
+        raise MissingDependencyError(f"{library} is not installed any more") from error
+
+
+def _plain_values(column: pd.Series) -> Any:
+    return column.to_numpy() if column.dtype.kind in "fiub" else column.to_list()

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from lmmsparse.arguments import checked_choice, checked_level
 from lmmsparse.errors import ArgumentError
 from lmmsparse.fitted.model import FittedModel
-from lmmsparse.frame.output import to_library
+from lmmsparse.frame.libraries import to_library
 from lmmsparse.inference.bootstrap.bootstrap import bootstrap_limits
 from lmmsparse.inference.ddf import checked_ddf, fixed_tests
 from lmmsparse.inference.intervals import correlation_intervals, sd_intervals, t_intervals
-from lmmsparse.inference.parameters import standard_deviations, variance_parameters
+from lmmsparse.inference.parameters import selected_parameters, standard_deviations, variance_parameters
 from lmmsparse.inference.profile.profile import profile_limits
-from lmmsparse.inference.selection import selected_parameters
 from lmmsparse.inference.vcov import variance_estimates
 
 Float = NDArray[np.float64]
@@ -120,8 +119,10 @@ def _wald_limits(model: FittedModel, method: str | None, level: float, names: di
 
 def variance_intervals(model: FittedModel, values: Float, errors: Float, level: float) -> Float:
     """Wald intervals of standard deviations on the log scale and of correlations on Fisher's, (m, 2)."""
-    is_sd = np.array([parameter.is_sd for parameter in variance_parameters(model.terms)])
+    parameters = variance_parameters(model.terms)
+    is_sd = np.array([parameter.kind != "cor" for parameter in parameters])
+    ends = np.array([(-1.0, 1.0) if parameter.kind != "cor" else parameter.ends for parameter in parameters])
     with np.errstate(invalid="ignore"):
         correlations = np.where(is_sd, np.nan, values)
-    either = sd_intervals(values, errors, level), correlation_intervals(correlations, errors, level)
+    either = sd_intervals(values, errors, level), correlation_intervals(correlations, errors, level, ends)
     return np.where(is_sd[:, None], *either)

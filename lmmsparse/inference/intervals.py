@@ -24,8 +24,14 @@ def sd_intervals(estimate: Float, error: Float, level: float) -> Float:
         return np.column_stack([estimate * np.exp(-half), estimate * np.exp(half)])
 
 
-def correlation_intervals(estimate: Float, error: Float, level: float) -> Float:
-    """Intervals of correlations that are symmetric on Fisher's scale artanh r, (m, 2)."""
+def correlation_intervals(estimate: Float, error: Float, level: float, ends: Float) -> Float:
+    """Intervals of correlations that are symmetric on Fisher's scale artanh r, (m, 2).
+
+    ``ends`` (m, 2) are their ranges; r is taken to lie in one from −1 to 1.
+    """
+    middle, half_range = ends.mean(axis=1), np.diff(ends, axis=1)[:, 0] / 2.0
+    r = (estimate - middle) / half_range
     with np.errstate(invalid="ignore", divide="ignore"):
-        centre, half = np.arctanh(estimate), ndtri(0.5 + level / 2.0) * error / (1.0 - estimate**2)
-        return np.column_stack([np.tanh(centre - half), np.tanh(centre + half)])
+        centre, half = np.arctanh(r), ndtri(0.5 + level / 2.0) * error / half_range / (1.0 - r**2)
+        limits = np.column_stack([np.tanh(centre - half), np.tanh(centre + half)])
+    return np.asarray(middle[:, None] + half_range[:, None] * limits)

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.fitted.remembered import remembered
@@ -26,7 +24,8 @@ from lmmsparse.numerics.distributions import f_upper
 from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.linear import Objective
 from lmmsparse.objective.points import Point
-from lmmsparse.objective.profiled import WorkingObjective
+from lmmsparse.pls.components import level_components, places_in_components
+from lmmsparse.pls.solution import Solution
 
 Float = NDArray[np.float64]
 
@@ -54,24 +53,23 @@ class KenwardRoger:
     W: Float
 
 
-def kenward_roger(objective: Objective, solution: Point) -> KenwardRoger:
+def kenward_roger(objective: Objective, point: Point) -> KenwardRoger:
     """Adjusted covariance matrix of β̂ of a REML fit.
 
     Parameters
     ----------
     objective : Objective
-    solution : Point
-        At the optimum, in working coordinates.
+    point : Point
+        The optimum, in working coordinates.
     """
-    working = objective.working
     with single_threaded_blas():
-        P, Q, traces = _blocks(working, solution)
-    F = cholesky_inverse(solution.fixed_factor)
+        P, Q, traces = _by_parameter(objective, point, *_blocks(objective, point))
+    F = cholesky_inverse(point.fixed_factor)
     PF, QF = P @ F, Q @ F
     information = traces - 2.0 * np.trace(QF, axis1=2, axis2=3) + np.einsum("iab,jba->ij", PF, PF)
     W = 2.0 * _inverse((information + information.T) / 2)
     U = np.tensordot(W, Q, axes=2) - (PF @ np.tensordot(W, P, axes=1)).sum(axis=0)
-    to_user = objective.design.coordinates.beta_map(float(np.sqrt(solution.sigma2)) * objective.response.scale)
+    to_user = objective.design.coordinates.beta_map(float(np.sqrt(point.sigma2)) * objective.response.scale)
     # P in the user's columns and in the unit of their covariance matrix: F_user P_user F_user is as small as σ²FPF
     back = np.linalg.inv(to_user)
     return KenwardRoger(
@@ -85,7 +83,7 @@ def kenward_roger(objective: Objective, solution: Point) -> KenwardRoger:
 @remembered
 def kenward_roger_of(model: FittedModel) -> KenwardRoger:
     """Kenward and Roger's adjusted covariance matrix of β̂, with what their tests need."""
-    return kenward_roger(model.objective, model.estimates.solution)
+    return kenward_roger(model.objective, model.estimates.point)
 
 
 def kr_test(L: Float, beta: Float, known: KenwardRoger) -> FTest:
@@ -127,15 +125,16 @@ def _inverse(information: Float) -> Float:
     return np.asarray((vectors / values[kept]) @ vectors.T)
 
 
-def _blocks(working: WorkingObjective, solution: Point) -> tuple[Float, Float, Float]:
+def _blocks(objective: Objective, point: Point) -> tuple[Float, Float, Float]:
     """P (m, p, p), Q (m, m, p, p) and tr(V⁻¹G_iV⁻¹G_j) (m, m) for G_0 = W⁻¹ and the entries of Σ."""
-    p, entries = working.products.p, working.loaded.request.entries
-    S = solution.solution.fixed_scores()
+    solution = point.solution
+    p, entries = len(point.beta), solution.request.entries
+    S = solution.fixed_scores()
     sigma = [lam @ lam.T for lam in solution.templates]
     weights = np.array([sigma[g][a, b] for g, a, b in zip(*entries, strict=True)])  # γ_i of every entry
     ES = [_picked(S, g, a, b) for g, a, b in zip(*entries, strict=True)]  # E_i S, a list with one array a factor
     stacked = [np.concatenate([one[g] for one in ES], axis=2) for g in range(len(S))]
-    BES = [part.reshape(*part.shape[:2], len(ES), p) for part in solution.solution.projected(stacked)]
+    BES = [part.reshape(*part.shape[:2], len(ES), p) for part in solution.projected(stacked)]
     m = len(ES) + 1
     P, Q, traces = np.zeros((m, p, p)), np.zeros((m, m, p, p)), np.zeros((m, m))
     for i, one in enumerate(ES, start=1):
@@ -148,11 +147,25 @@ def _blocks(working: WorkingObjective, solution: Point) -> tuple[Float, Float, F
     Q[1:, 0] = Q[0, 1:].transpose(0, 2, 1)
     Q[0, 0] = at_fixed + 2.0 * np.tensordot(weights, P[1:], axes=1)
     Q[0, 0] += np.einsum("i,j,ijab->ab", weights, weights, Q[1:, 1:])
-    single, double = _traces(working, solution)
+    single, double = _traces(objective, solution)
     traces[1:, 1:] = double
     traces[0, 1:] = traces[1:, 0] = single - double @ weights
-    traces[0, 0] = working.products.n - 2.0 * single @ weights + weights @ double @ weights
+    traces[0, 0] = objective.products.n - 2.0 * single @ weights + weights @ double @ weights
     return P, Q, traces
+
+
+def _by_parameter(objective: Objective, point: Point, P: Float, Q: Float, traces: Float) -> tuple[Float, Float, Float]:
+    """The same for the parameters of the families of covariances, whose G_i are sums of those of entries.
+
+    V is linear in the parameters but for `cs` of three effects and more, where it is taken so around θ̂.
+    """
+    T = np.zeros((len(P), 1 + len(point.theta)))
+    T[0, 0] = 1.0
+    for block in objective.blocks:
+        rows = slice(1 + block.support.start, 1 + block.support.stop)
+        columns = slice(1 + block.parameters.start, 1 + block.parameters.stop)
+        T[rows, columns] = block.structure.entry_basis(point.theta[block.parameters])
+    return np.tensordot(T.T, P, axes=1), np.einsum("ia,jb,ijkl->abkl", T, T, Q, optimize=True), T.T @ traces @ T
 
 
 def _picked(S: list[Float], g: int, a: int, b: int) -> list[Float]:
@@ -168,15 +181,15 @@ def _inner(one: Float, other: Float) -> Float:
     return np.einsum("qka,qkb->ab", one, other)
 
 
-def _traces(working: WorkingObjective, solution: Point) -> tuple[Float, Float]:
+def _traces(objective: Objective, solution: Solution) -> tuple[Float, Float]:
     """tr(B E_i) and tr(E_i B E_j B) for the entries of Σ.
 
     Column k of what `_times_B` is given holds the k-th random effect of every connected component at once.
     """
-    shapes = working.plan.shapes
+    shapes = objective.plan.shapes
     starts = np.cumsum([0, *(q for q, _ in shapes)])
-    component = level_components(working)
-    entries = list(zip(*working.loaded.request.entries, strict=True))
+    component = level_components(objective.plan.pattern)
+    entries = list(zip(*solution.request.entries, strict=True))
     # sums[g, h] (K_g, K_h, K_g, K_h): Σ_ℓm B[ℓa, mc] B[ℓb, md]
     sums = {(g, h): np.zeros((shapes[g][1], shapes[h][1]) * 2) for g in range(len(shapes)) for h in range(len(shapes))}
     diagonal = [np.zeros((K, K)) for _, K in shapes]
@@ -190,7 +203,7 @@ def _traces(working: WorkingObjective, solution: Point) -> tuple[Float, Float]:
             c = [np.zeros((q_g, K_g, count * K)) for q_g, K_g in shapes]
             for b in range(K):
                 c[h][levels, b, (place[levels] - first) * K + b] = 1.0
-            B = solution.solution.projected(c)
+            B = solution.projected(c)
             for g, (q_g, K_g) in enumerate(shapes):
                 block = B[g].reshape(q_g, K_g, count, K)
                 sums[g, h] += np.einsum("qakc,qbkd->acbd", block, block, optimize=True)
@@ -206,28 +219,3 @@ def _traces(working: WorkingObjective, solution: Point) -> tuple[Float, Float]:
                     total += sums[g, h][y, u, x, v]
             double[i, j] = total
     return single, double
-
-
-def level_components(working: WorkingObjective) -> NDArray[np.int32]:
-    """Connected component of every level, factor after factor: levels that no chain of rows connects are apart."""
-    shapes = working.plan.shapes
-    starts = np.cumsum([0, *(q for q, _ in shapes)])
-    pairs = working.plan.pattern.pairs
-    rows = [starts[g] + link.first for (g, _), link in pairs.items()]
-    columns = [starts[h] + link.second for (_, h), link in pairs.items()]
-    first = np.concatenate([np.zeros(0, np.int64), *rows])
-    second = np.concatenate([np.zeros(0, np.int64), *columns])
-    total = int(starts[-1])
-    graph = coo_array((np.ones(len(first), dtype=np.int8), (first, second)), shape=(total, total)).tocsr()
-    return np.asarray(connected_components(graph, directed=False)[1])
-
-
-def places_in_components(component: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Position of every level among those of its component."""
-    order = np.argsort(component, kind="stable")
-    sorted_components = component[order]
-    heads = np.concatenate([[True], sorted_components[1:] != sorted_components[:-1]])
-    first = np.maximum.accumulate(np.where(heads, np.arange(len(order)), 0))
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order)) - first
-    return place

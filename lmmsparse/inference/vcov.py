@@ -45,10 +45,10 @@ def variance_estimates(model: FittedModel) -> tuple[Float, Float]:
     working, known = slopes.copy(), uncertainty_of(model)
     # the second derivatives are with respect to θ in working coordinates
     working[:, :-1] = np.linalg.solve(model.objective.theta_map.T, slopes[:, :-1].T).T
-    correlations = np.array([not parameter.is_sd for parameter in parameters])
+    at_end = np.array([one.is_at_end(value) for one, value in zip(parameters, values.tolist(), strict=True)])
     units = known.units
     hessian, covariance = units[:, None] * known.hessian * units, known.covariance / units / units[:, None]
-    return values, delta_covariance(values, working * units, correlations, hessian, covariance)
+    return values, delta_covariance(working * units, at_end, hessian, covariance)
 
 
 def full_covariance(model: FittedModel) -> pd.DataFrame:

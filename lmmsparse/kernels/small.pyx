@@ -17,7 +17,7 @@ from libc.stdlib cimport free, malloc
 from scipy.linalg.cython_blas cimport ddot, dsyrk, dtrsv
 from scipy.linalg.cython_lapack cimport dpotrf
 
-from lmmsparse.kernels.small_slopes cimport average_information, score_sums
+from lmmsparse.kernels.small_derivatives cimport average_information, score_sums
 from lmmsparse.kernels.small_work cimport Sizes, Work, scale_rest
 
 

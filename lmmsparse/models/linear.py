@@ -41,7 +41,7 @@ from lmmsparse.variance.shrinkage import shrinkage
 
 @dataclass(frozen=True, repr=False)
 class LinearMixedModel(FittedModel):
-    """A linear mixed model fitted by `lmmsparse.models.lmer`.
+    """A linear mixed model fitted by `lmmsparse.lmer`.
 
     Attributes
     ----------

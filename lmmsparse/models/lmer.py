@@ -19,7 +19,7 @@ from lmmsparse.frame import build_model_frame, open_table
 from lmmsparse.models.linear import LinearMixedModel
 from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.linear import make_objective
-from lmmsparse.search.newton import Evaluation
+from lmmsparse.search.protocols import Evaluation
 
 
 def lmer(
@@ -112,12 +112,9 @@ def lmer(
             reml=reml,
             memory_limit=settings.memory_bytes,
         )
-    estimates, info = controlled_fit(
-        objective,
-        settings,
-        start=None if start is None else objective.checked_start(start),
-        watch=_print_evaluation if progress else None,
-    )
+    first = None if start is None else objective.checked_start(start)
+    watch = _print_evaluation if progress else None
+    estimates, info = controlled_fit(objective, settings, start=first, watch=watch)
     return LinearMixedModel(frame, terms, objective, estimates, info, settings, call).warned()
 
 

@@ -1,6 +1,7 @@
-"""The objective in the user's units: profiled deviance or REML criterion as a function of θ.
+"""The objective of a linear mixed model: the criterion as a function of θ, for a search, for inference, and for users.
 
-`WorkingObjective` computes in working coordinates; here θ, the value and the derivatives are translated.
+`WorkingObjective` computes in working coordinates, which a search and inference see; ``objective(theta)`` and its
+derivatives are in the user's units.
 """
 
 from __future__ import annotations
@@ -12,26 +13,34 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lmmsparse.crossproducts.responses import replace_response
+from lmmsparse.covariance.charts import Chart
+from lmmsparse.crossproducts.blocks import CrossProducts
+from lmmsparse.crossproducts.responses import replace_response, response_products
 from lmmsparse.crossproducts.sums import cross_products
 from lmmsparse.design.coordinates import (
+    ManyResponses,
     ResponseCoordinates,
     WorkingDesign,
     theta_maps,
     working_design,
     working_response,
+    working_responses,
 )
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import ArgumentError
 from lmmsparse.numerics.dense import row_chunks
 from lmmsparse.numerics.threads import single_threaded_blas
+from lmmsparse.objective.blocks import Block, blocks_of
 from lmmsparse.objective.points import Derivatives, Point
 from lmmsparse.objective.profiled import WorkingObjective
+from lmmsparse.objective.sensitivity import Sensitivity, covariance_jacobian, sensitivity
+from lmmsparse.objective.stacked import StackedObjective
 from lmmsparse.pls.engine import choose_engine
 from lmmsparse.pls.plan import Plan
-from lmmsparse.pls.row_variances import leverages
+from lmmsparse.pls.row_variances import RowVariances, WorkingRows, leverages
 
 Float = NDArray[np.float64]
+Index = NDArray[np.intp]
 
 # Rounding error of the criterion that is not worth a pass over the rows.
 NEGLIGIBLE_NOISE = 1e-8
@@ -70,15 +79,74 @@ class Objective:
         self.terms, self.design, self.y, self.weights = tuple(terms), design, y, weights
         self.response, self.working = response, working
 
+    # what a search asks, in working coordinates
+
     @property
     def reml(self) -> bool:
         """Whether it is the REML criterion."""
         return self.working.reml
 
     @property
+    def degrees(self) -> int:
+        """n for ML, n − p for REML."""
+        return self.working.degrees
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Where each term stands in θ, among entries of covariances and among the columns of its factor."""
+        return self.working.blocks
+
+    @property
     def plan(self) -> Plan:
         """Order of elimination and predicted cost."""
         return self.working.plan
+
+    def start(self) -> Float:
+        """Where a search begins that knows nothing: λ = I in working coordinates."""
+        return self.working.start()
+
+    def bounds(self) -> tuple[Float, Float]:
+        """Lower and upper bounds of θ, the same in all units."""
+        lower, upper = zip(*(block.structure.bounds() for block in self.blocks), strict=True)
+        return np.concatenate(lower), np.concatenate(upper)
+
+    def evaluate(self, psi: Float) -> Point:
+        """A point with which `differentiate` can do: near ψ where a covariance is singular there."""
+        return self.working.evaluate(psi)
+
+    def exact(self, psi: Float) -> Point:
+        """A point at ψ and nowhere else."""
+        return self.working.exact(psi)
+
+    def differentiate(self, point: Point) -> Derivatives:
+        """Derivatives at a point of `evaluate`."""
+        return self.working.differentiate(point)
+
+    def chart(self, point: Point, derivatives: Derivatives) -> Chart:
+        """Local coordinates around a point."""
+        return self.working.chart(point, derivatives)
+
+    def refined(self, point: Point) -> Point:
+        """A point with r² summed over the rows where rounding would show in the criterion.
+
+        r² as a difference from yᵀWy loses the digits by which it is smaller; the rows know them.
+        """
+        if point.noise <= NEGLIGIBLE_NOISE * max(1.0, abs(point.value) / 1e4):
+            return point
+        w, effects, penalty, square = self.weights, [], 0.0, 0.0
+        for u, lam in zip(point.u, point.templates, strict=True):
+            effects.append(u @ lam.T)
+            penalty += float((u**2).sum())
+        for rows in row_chunks(len(self.y), self.design.X.shape[1] + 2):
+            residual = self.y[rows] - self.design.X[rows] @ point.beta
+            for block, b in zip(self.design.blocks, effects, strict=True):
+                residual -= np.einsum("ik,ik->i", block.columns[rows], b[block.codes[rows]])
+            square += float(residual @ (residual if w is None else w[rows] * residual))
+        pwrss = square + penalty
+        value = point.value + self.degrees * float(np.log(pwrss / point.pwrss))
+        return replace(point, pwrss=pwrss, sigma2=pwrss / self.degrees, value=value)
+
+    # the way to the user's units
 
     @cached_property
     def theta_map(self) -> Float:
@@ -91,15 +159,10 @@ class Objective:
         return tuple(name for term in self.terms for name in term.theta_names)
 
     @cached_property
-    def lower_bounds(self) -> Float:
-        """0 for diagonal entries of templates, -inf for the others."""
-        return np.concatenate([term.structure.lower_bounds() for term in self.terms])
-
-    @cached_property
     def constant(self) -> float:
         """Criterion in the user's units minus the working one: the log-Jacobian of the change of coordinates."""
-        value = 2.0 * self.working.degrees * np.log(self.response.scale)
-        if self.reml and self.working.products.p:
+        value = 2.0 * self.degrees * np.log(self.response.scale)
+        if self.reml and self.design.X.shape[1]:
             value += 2.0 * self.design.coordinates.log_det
         return float(value)
 
@@ -110,6 +173,11 @@ class Objective:
     def to_user(self, theta: Float) -> Float:
         """θ in the user's units from working coordinates."""
         return np.asarray(np.linalg.solve(self.theta_map, theta))
+
+    def user_scores(self, derivatives: Derivatives) -> list[Float]:
+        """∂d/∂Σ of every term in the user's units, (k_t, k_t)."""
+        maps = self.design.coordinates.term_maps
+        return [L.T @ score @ L for L, score in zip(maps, derivatives.scores, strict=True)]
 
     def _checked(self, theta: ArrayLike) -> Float:
         try:
@@ -123,6 +191,8 @@ class Objective:
             )
         if not np.isfinite(values).all():
             raise ArgumentError(f"theta must be finite, got {values}")
+        for block, term in zip(self.blocks, self.terms, strict=True):
+            block.structure.check(values[block.parameters], term.theta_names)
         return values
 
     def checked_start(self, start: ArrayLike) -> Float:
@@ -139,28 +209,8 @@ class Objective:
         return values
 
     def solve(self, theta: Float) -> Point:
-        """Penalized least squares at a working θ, with r² summed over the rows where its cross-products have cancelled.
-
-        r² as a difference from yᵀWy loses the digits by which it is smaller; the rows know them.
-        """
-        return self.refined(self.working.solve(theta))
-
-    def refined(self, point: Point) -> Point:
-        """A point with r² summed over the rows where rounding would show in the criterion."""
-        if point.noise <= NEGLIGIBLE_NOISE * max(1.0, abs(point.value) / 1e4):
-            return point
-        w, effects, penalty, square = self.weights, [], 0.0, 0.0
-        for u, lam in zip(point.u, point.templates, strict=True):
-            effects.append(u @ lam.T)
-            penalty += float((u**2).sum())
-        for rows in row_chunks(len(self.y), self.design.X.shape[1] + 2):
-            residual = self.y[rows] - self.design.X[rows] @ point.beta
-            for block, b in zip(self.design.blocks, effects, strict=True):
-                residual -= np.einsum("ik,ik->i", block.columns[rows], b[block.codes[rows]])
-            square += float(residual @ (residual if w is None else w[rows] * residual))
-        pwrss = square + penalty
-        value = point.value + self.working.degrees * float(np.log(pwrss / point.pwrss))
-        return replace(point, pwrss=pwrss, sigma2=pwrss / self.working.degrees, value=value)
+        """Penalized least squares at a working θ, `exact` and `refined`."""
+        return self.refined(self.exact(theta))
 
     def __call__(self, theta: ArrayLike) -> float:
         """Profiled deviance or REML criterion at θ, (n_theta,)."""
@@ -169,34 +219,81 @@ class Objective:
 
     def gradient(self, theta: ArrayLike) -> Float:
         """Gradient of the criterion at θ, (n_theta,)."""
-        return np.asarray(self.theta_map.T @ self._slopes(theta).gradient)
+        return np.asarray(self.theta_map.T @ self._derivatives(theta).gradient)
 
     def hessian(self, theta: ArrayLike) -> Float:
         """Approximate Hessian at θ, (n_theta, n_theta): average information plus the exact curvature of λλᵀ."""
-        slopes = self._slopes(theta)
-        return np.asarray(self.theta_map.T @ (slopes.information + slopes.curvature) @ self.theta_map)
+        found = self._derivatives(theta)
+        return np.asarray(self.theta_map.T @ (found.information + found.curvature) @ self.theta_map)
 
-    def _slopes(self, theta: ArrayLike) -> Derivatives:
+    def _derivatives(self, theta: ArrayLike) -> Derivatives:
         with single_threaded_blas():
-            return self.working.differentiate(self.working.solve_nearby(self.to_working(self._checked(theta))))
+            return self.differentiate(self.evaluate(self.to_working(self._checked(theta))))
+
+    # what inference asks
+
+    def sensitivity(self, point: Point) -> Sensitivity:
+        """Second derivatives of the criterion at its minimum."""
+        with single_threaded_blas():
+            return sensitivity(self.working, point)
+
+    def covariance_jacobian(self, point: Point) -> Float:
+        """∂Σ/∂θ on the supports of all terms, (s, n_theta)."""
+        return covariance_jacobian(self.blocks, point.theta)
+
+    def row_variances(self, rows: WorkingRows) -> RowVariances:
+        """Variances of x(β̂ − β) + z(b̂ − b) over σ², as a function of a point's solution."""
+        return RowVariances(self.plan, rows)
 
     def leverages(self, point: Point) -> Float:
         """Diagonal of the matrix that maps y to the fitted values at a point, (n,)."""
         with single_threaded_blas():
             return leverages(self.plan, self.design, self.weights, point.solution)
 
+    @property
+    def products(self) -> CrossProducts:
+        """[Z X y]ᵀW[Z X y] in working coordinates."""
+        return self.working.products
+
+    def template(self, point: Point, term: int) -> Float:
+        """λ of a term in working coordinates, (k, k)."""
+        block = self.blocks[term]
+        return point.templates[block.factor][block.columns, block.columns]
+
+    # the same with something else
+
     def with_response(self, response: Float) -> Objective:
         """The same model for another response y − offset, (n,): only the last column of [X y] is formed anew."""
         with single_threaded_blas():
             y, coordinates = working_response(response, self.design, self.weights)
-            products = replace_response(self.working.products, self.design, y, self.weights)
+            products = replace_response(self.products, self.design, y, self.weights)
         working = self.working.with_products(products, self.reml)
         return Objective(self.terms, self.design, y, self.weights, coordinates, working)
 
     def with_reml(self, reml: bool) -> Objective:
         """The same model with the other criterion."""
-        working = self.working.with_products(self.working.products, reml)
+        working = self.working.with_products(self.products, reml)
         return Objective(self.terms, self.design, self.y, self.weights, self.response, working)
+
+    def with_products(self, products: CrossProducts) -> WorkingObjective:
+        """The deviance of the same terms with other columns of X, in working coordinates."""
+        return WorkingObjective.of(self.working.engine, products, self.blocks, reml=False)
+
+    def on_rows(self, part: WorkingDesign, rows: Index, memory_limit: float) -> WorkingObjective:
+        """The same terms on some rows, ``part`` being their design, in the same working coordinates."""
+        weights = None if self.weights is None else self.weights[rows]
+        products = cross_products(part, self.y[rows], weights)
+        engine = choose_engine(products.pattern, products.p, self.plan.groups, memory_limit)
+        return WorkingObjective.of(engine, products, self.blocks, self.reml)
+
+    def stacked(self, responses: Float) -> tuple[StackedObjective, ManyResponses] | None:
+        """The same design for many responses y − offset (n, m) at once; None where the engine takes one at a time."""
+        Y, origins = working_responses(responses, self.design, self.weights)
+        rhs, fixed, squares = response_products(self.design, Y, self.weights)
+        solver = self.working.loaded.batch(rhs, fixed, squares)
+        if solver is None:
+            return None
+        return StackedObjective(self.working, solver, squares, NEGLIGIBLE_NOISE), origins
 
 
 def make_objective(
@@ -227,6 +324,6 @@ def make_objective(
     products = cross_products(design, y, weights)
     groups = tuple(block.group for block in design.blocks)
     engine = choose_engine(products.pattern, products.p, groups, memory_limit)
-    structures, members = [term.structure for term in terms], [block.terms for block in design.blocks]
-    working = WorkingObjective.of(engine, products, structures, members, reml)
+    blocks = blocks_of([term.structure for term in terms], [block.terms for block in design.blocks])
+    working = WorkingObjective.of(engine, products, blocks, reml)
     return Objective(terms, design, y, weights, coordinates, working)

@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.covariance.charts import natural_slopes
-from lmmsparse.covariance.structure import CovarianceStructure
+from lmmsparse.covariance.charts import natural_derivatives
+from lmmsparse.covariance.structure import Covariance
 from lmmsparse.pls.solution import Solution
 
 Float = NDArray[np.float64]
@@ -74,22 +74,22 @@ class Derivatives:
 
     Attributes
     ----------
-    structures : tuple of CovarianceStructure
+    structures : tuple of Covariance
     theta : (n_theta,) array
     scores : tuple of (k_t, k_t) arrays
         T_t, the derivative with respect to the covariance Σ_t = λ_tλ_tᵀ of every term.
-    covariance_information : (n_theta, n_theta) array
-        Average information with respect to the free entries of all Σ_t, positive semidefinite.
+    covariance_information : (s, s) array
+        Average information with respect to the supports of all Σ_t, positive semidefinite.
     """
 
-    structures: tuple[CovarianceStructure, ...]
+    structures: tuple[Covariance, ...]
     theta: Float
     scores: tuple[Float, ...]
     covariance_information: Float
 
     @cached_property
     def _natural(self) -> tuple[Float, Float, Float]:
-        return natural_slopes(self.structures, self.theta, self.scores, self.covariance_information)
+        return natural_derivatives(self.structures, self.theta, self.scores, self.covariance_information)
 
     @property
     def gradient(self) -> Float:

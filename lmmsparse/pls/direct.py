@@ -59,6 +59,9 @@ class LoadedDirect:
         """The same ZᵀW[Z X] with another response or request."""
         return LoadedDirect(self.engine, self.values, products, request)
 
+    def batch(self, rhs: Sequence[Float], fixed: Float, squares: Float) -> None:
+        """One problem at a time: the factor would be most of the memory."""
+
     def solve(self, templates: Sequence[Float]) -> Solution:
         """Factor M and solve for λ of every grouping factor.
 

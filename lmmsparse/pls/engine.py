@@ -11,10 +11,17 @@ from numpy.typing import NDArray
 from lmmsparse.crossproducts.blocks import CrossProducts, Pattern
 from lmmsparse.pls.direct import Direct
 from lmmsparse.pls.plan import Plan, plan_of
-from lmmsparse.pls.small import Small, is_small
+from lmmsparse.pls.small import Small, SmallSolutions, is_small
 from lmmsparse.pls.solution import Request, Solution
 
 Float = NDArray[np.float64]
+
+
+class BatchSolver(Protocol):
+    """Many problems of one design in one call."""
+
+    def __call__(self, which: NDArray[np.intp], templates: Sequence[Float]) -> SmallSolutions:
+        """Solve for the response of each problem (m,) and λ of every grouping factor, (m, K_g, K_g)."""
 
 
 class Engine(Protocol):
@@ -45,6 +52,12 @@ class Loaded(Protocol):
 
     def solve(self, templates: Sequence[Float]) -> Solution:
         """Penalized least squares for λ of every grouping factor; `FactorizationError` where λ is out of range."""
+
+    def batch(self, rhs: Sequence[Float], fixed: Float, squares: Float) -> BatchSolver | None:
+        """The same design with many responses, as `lmmsparse.crossproducts.responses.response_products` has them.
+
+        None where problems are solved one at a time.
+        """
 
     def with_right(self, products: CrossProducts, request: Request) -> Loaded:
         """The same ZᵀW[Z X] with another response or request: nothing of ZᵀWZ is written down again."""

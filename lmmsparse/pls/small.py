@@ -5,8 +5,9 @@ The equations are stored densely beside the leaves of one factor; many (θ, y) o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -214,6 +215,12 @@ class LoadedSmall:
     def with_right(self, products: CrossProducts, request: Request) -> LoadedSmall:
         """The same ZᵀW[Z X] with another response or request."""
         return LoadedSmall(self.engine, self.direct.with_right(products, request), self.design)
+
+    def batch(
+        self, rhs: Sequence[Float], fixed: Float, squares: Float
+    ) -> Callable[[NDArray[np.intp], Sequence[Float]], SmallSolutions]:
+        """The same design with many responses."""
+        return partial(self.solve_many, small_responses(self.design, rhs, fixed, squares))
 
     def solve(self, templates: Sequence[Float]) -> Solution:
         """Solve for λ of every grouping factor.

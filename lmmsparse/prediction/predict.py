@@ -12,7 +12,7 @@ from lmmsparse.arguments import checked_flag, checked_level
 from lmmsparse.errors import ArgumentError
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.frame import open_table
-from lmmsparse.frame.output import to_library
+from lmmsparse.frame.libraries import to_library
 from lmmsparse.inference.ddf import checked_ddf
 from lmmsparse.inference.intervals import t_intervals
 from lmmsparse.inference.kenward_roger import kenward_roger_of
@@ -194,7 +194,7 @@ def _spreads(
     model: FittedModel, rows: PredictedRows, interval: str | None, method: str | None
 ) -> tuple[Float, Float, Float]:
     """Standard error of the mean; standard deviation that the interval is made of, and its degrees of freedom."""
-    solution = model.estimates.solution
+    solution = model.estimates.point
     with_slopes = interval is not None and method is not None and not model.estimates.perfect
     if with_slopes and not rows.chosen:
         variance = fixed_variance(rows.X, uncertainty_of(model), model.sigma)

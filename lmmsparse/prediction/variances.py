@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.inference.kenward_roger import KenwardRoger
-from lmmsparse.inference.uncertainty import STEP, Uncertainty
+from lmmsparse.inference.uncertainty import Uncertainty
 from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.linear import Objective
 from lmmsparse.objective.points import Point
-from lmmsparse.pls.row_variances import FactorRows, RowVariances, WorkingRows
+from lmmsparse.objective.sensitivity import STEP
+from lmmsparse.pls.row_variances import FactorRows, WorkingRows
 from lmmsparse.prediction.rows import PredictedRows, TermRows
 
 Float = NDArray[np.float64]
@@ -38,30 +39,30 @@ class Variance(NamedTuple):
         return Variance(self.value + other.value, self.slopes + other.slopes)
 
 
-def mean_variance(objective: Objective, solution: Point, rows: PredictedRows, units: Float | None) -> Variance:
+def mean_variance(objective: Objective, point: Point, rows: PredictedRows, units: Float | None) -> Variance:
     """Variance of x(β̂ − β) + z(b̂ − b) over σ², z being zero on effects that are not chosen or of new levels.
 
-    Its derivatives are central differences, each from two solutions at nearby θ.
+    Its derivatives are central differences, each from two points at nearby θ.
 
     Parameters
     ----------
     objective : Objective
-    solution : Point
+    point : Point
         At θ̂.
     rows : PredictedRows
     units : (n_theta,) array or more, optional
         Those of `Uncertainty`, for the steps; without them zeros stand for the derivatives.
     """
-    working = objective.working
-    slopes = np.zeros((len(rows.X), len(solution.theta)))
+    slopes = np.zeros((len(rows.X), len(point.theta)))
     with single_threaded_blas():
-        variances = RowVariances(objective.plan, working_rows(objective, rows))
-        value = variances(solution.solution)
-        for i, unit in enumerate([] if units is None else units[: len(solution.theta)]):
-            step = np.zeros(len(solution.theta))
+        variances = objective.row_variances(working_rows(objective, rows))
+        value = variances(point.solution)
+        for i, unit in enumerate([] if units is None else units[: len(point.theta)]):
+            step = np.zeros(len(point.theta))
             step[i] = STEP * unit
             for sign in (1.0, -1.0):
-                slopes[:, i] += sign * variances(working.solve(solution.theta + sign * step).solution) / (2.0 * step[i])
+                beside = objective.exact(point.theta + sign * step)
+                slopes[:, i] += sign * variances(beside.solution) / (2.0 * step[i])
     return Variance(value, slopes)
 
 
@@ -72,23 +73,22 @@ def fixed_variance(X: Float, known: Uncertainty, sigma: float) -> Variance:
     return Variance(value / sigma**2, np.column_stack(slopes) / sigma**2)
 
 
-def new_effects_variance(objective: Objective, solution: Point, rows: PredictedRows, others: bool) -> Variance:
+def new_effects_variance(objective: Objective, point: Point, rows: PredictedRows, others: bool) -> Variance:
     """zᵀΛΛᵀz of random effects that are drawn anew.
 
     Those are the chosen ones of levels that the fit has not seen or, with ``others``, those that are not chosen.
     """
-    working = objective.working
-    total = Variance(np.zeros(len(rows.X)), np.zeros((len(rows.X), len(solution.theta))))
+    total = Variance(np.zeros(len(rows.X)), np.zeros((len(rows.X), len(point.theta))))
     for one in rows.others if others else rows.chosen:
         if not others and (one.codes >= 0).all():
             continue
-        g, where = working.columns[one.term]
+        block = objective.blocks[one.term]
         masked = one.masked(None if others else one.codes < 0)
         columns = objective.design.coordinates.term_rows(one.term, masked)
-        scaled = columns @ solution.templates[g][where, where]
-        total.value[:] += (scaled**2).sum(axis=1)
-        a, b = working.structures[one.term].entries
-        total.slopes[:, working.slices[one.term]] += 2.0 * columns[:, a] * scaled[:, b]
+        total.value[:] += ((columns @ objective.template(point, one.term)) ** 2).sum(axis=1)
+        a, b = block.structure.support
+        products = np.where(a == b, 1.0, 2.0) * columns[:, a] * columns[:, b]
+        total.slopes[:, block.parameters] += products @ block.structure.jacobian(point.theta[block.parameters])
     return total
 
 
@@ -126,10 +126,10 @@ def _ratio(value: Float, spread: Float) -> Float:
 
 def working_rows(objective: Objective, rows: PredictedRows) -> WorkingRows:
     """Rows in working coordinates, with the random effects that are chosen."""
-    design, working = objective.design, objective.working
+    design = objective.design
     by_factor: dict[int, list[TermRows]] = {}
     for one in rows.chosen:
-        by_factor.setdefault(working.columns[one.term][0], []).append(one)
+        by_factor.setdefault(objective.blocks[one.term].factor, []).append(one)
     factors = tuple(
         FactorRows(g, members[0].codes, _factor_columns(objective, g, members, rows.fitted))
         for g, members in sorted(by_factor.items())
@@ -142,11 +142,11 @@ def working_rows(objective: Objective, rows: PredictedRows) -> WorkingRows:
 
 def _factor_columns(objective: Objective, g: int, members: Sequence[TermRows], fitted: bool) -> Float:
     """Working columns of the chosen effects of one factor, (m, K)."""
-    block, working = objective.design.blocks[g], objective.working
+    block = objective.design.blocks[g]
     chosen = sum(len(one.selected) for one in members)
     if fitted and chosen == block.columns.shape[1]:
         return block.columns
     columns = np.zeros((len(members[0].codes), block.columns.shape[1]))
     for one in members:
-        columns[:, working.columns[one.term][1]] = objective.design.coordinates.term_rows(one.term, one.masked())
+        columns[:, objective.blocks[one.term].columns] = objective.design.coordinates.term_rows(one.term, one.masked())
     return columns

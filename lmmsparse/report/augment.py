@@ -15,7 +15,7 @@ from lmmsparse.fitted.model import FittedModel
 from lmmsparse.formula import expression_names
 from lmmsparse.frame import ModelFrame, Table, open_table
 from lmmsparse.frame.evaluate import evaluate
-from lmmsparse.frame.output import to_library
+from lmmsparse.frame.libraries import to_library
 from lmmsparse.frame.variables import prepared
 
 Float = NDArray[np.float64]

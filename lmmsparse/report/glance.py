@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lmmsparse.fitted.model import FittedModel
-from lmmsparse.frame.output import to_library
+from lmmsparse.frame.libraries import to_library
 
 
 def glance(model: FittedModel) -> Any:

@@ -10,7 +10,7 @@ import pandas as pd
 from lmmsparse.arguments import checked_choice, checked_flag, checked_level
 from lmmsparse.errors import ArgumentError
 from lmmsparse.fitted.model import FittedModel
-from lmmsparse.frame.output import to_library
+from lmmsparse.frame.libraries import to_library
 from lmmsparse.inference.ddf import checked_ddf
 from lmmsparse.report.tables import fixed_table, joined_tables, mode_table, variance_table
 

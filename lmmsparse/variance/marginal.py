@@ -114,7 +114,7 @@ def marginal_cov(model: FittedModel, level: Any, group: str | None = None) -> Ma
         V = marginal_covariance(
             model.objective.design,
             model.frame.weights,
-            model.estimates.solution.templates,
+            model.estimates.point.templates,
             model.sigma,
             rows,
             model.control.memory_bytes,

@@ -12,7 +12,7 @@ from scipy.linalg import block_diag
 
 from lmmsparse.fitted.effects import terms_by_group
 from lmmsparse.fitted.model import FittedModel
-from lmmsparse.frame.output import to_library
+from lmmsparse.frame.libraries import to_library
 
 Float = NDArray[np.float64]
 

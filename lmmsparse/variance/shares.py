@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lmmsparse.arguments import checked_flag
 from lmmsparse.design.coordinates import WorkingDesign
 from lmmsparse.fitted.model import FittedModel
-from lmmsparse.frame.output import to_library
+from lmmsparse.frame.libraries import to_library
 from lmmsparse.numerics.dense import row_chunks
 from lmmsparse.numerics.orthonormal import gram
 from lmmsparse.numerics.threads import single_threaded_blas
@@ -187,7 +187,7 @@ def r2(model: FittedModel) -> RSquared:
 def parts_of(model: FittedModel) -> VarianceParts:
     """The parts of the variance that a model says of its response."""
     with single_threaded_blas():
-        templates = model.estimates.solution.templates
+        templates = model.estimates.point.templates
         frame = model.frame
         return variance_parts(
             frame.X, model.estimates.beta, model.objective.design, frame.weights, templates, model.sigma

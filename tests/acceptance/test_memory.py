@@ -61,7 +61,7 @@ def test_nested_factors_with_ten_thousand_levels_each() -> None:
     def whole() -> tuple[Any, Any]:
         objective = case.objective()
         estimates, info = fit(objective)
-        objective.leverages(estimates.solution)
+        objective.leverages(estimates.point)
         return estimates, info
 
     (estimates, info), most = peak(whole)
@@ -96,7 +96,7 @@ def test_the_plan_foretells_the_memory() -> None:
 
     def evaluate() -> None:
         working = objective_of(case, np.inf).working
-        working.differentiate(working.solve(working.start()))
+        working.differentiate(working.exact(working.start()))
 
     _, most = peak(evaluate)
     assert 0.5 * most < said < 2 * most
@@ -148,7 +148,7 @@ def test_the_plan_foretells_the_memory_of_leaves() -> None:
     terms = (make_term(a, np.column_stack([np.ones(40_000), x[:, 0]]), "a"), make_term(a % 500, group="b"))
     working = objective_of(Case(rng.normal(size=40_000), np.column_stack([np.ones(40_000), x]), terms), np.inf).working
     assert working.plan.core.matrix is None
-    _, most = peak(lambda: working.differentiate(working.solve(working.start())))
+    _, most = peak(lambda: working.differentiate(working.exact(working.start())))
     assert 0.5 * most < working.plan.bytes < 2 * most
 
 
@@ -192,7 +192,7 @@ def test_evaluations_need_no_more_than_the_levels(small: bool) -> None:
 
     def evaluate() -> None:
         working = objective.working
-        working.differentiate(working.solve(working.start()))
+        working.differentiate(working.exact(working.start()))
 
     _, most = peak(evaluate)
     assert most < MEGABYTE

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from lmmsparse.covariance.structure import Keeps
 from lmmsparse.design.coordinates import (
     WorkingDesign,
     orthonormal_columns,
@@ -16,7 +17,8 @@ from lmmsparse.design.coordinates import (
     working_responses,
 )
 from lmmsparse.numerics.orthonormal import orthonormalized
-from tests.designs import make_term
+from tests.designs import make_term, random_theta
+from tests.oracle import KEYWORDS
 
 N = 50
 GROUP = np.arange(N) % 6
@@ -98,51 +100,55 @@ class TestFixedColumns:
 
 class TestTermColumns:
     @pytest.mark.parametrize(("scale", "shift"), SCALES[:6])
-    @pytest.mark.parametrize("rotate", [True, False])
+    @pytest.mark.parametrize("keeps", Keeps)
     def test_exact(
-        self, weights: np.ndarray | None, scale: float, shift: float, rotate: bool, rng: np.random.Generator
+        self, weights: np.ndarray | None, scale: float, shift: float, keeps: Keeps, rng: np.random.Generator
     ) -> None:
         C = np.column_stack([np.ones(N), shift + scale * rng.normal(size=N), rng.normal(size=N)])
         before = C.copy()
-        working, L = term_coordinates(C, weights, rotate)
+        working, L = term_coordinates(C, weights, keeps)
         assert_array_equal(L, np.tril(L))
         assert (np.diag(L) > 0).all()
         assert (np.abs(working @ L - C) <= 1e-13 * (np.abs(working) @ np.abs(L))).all()
         assert_array_equal(C, before)
         squares = np.diag(gram(working, weights))
-        assert_allclose(squares, 1, rtol=1e-12)
-        if rotate:
+        if keeps is Keeps.SCALE:  # one unit for all columns
+            assert_array_equal(np.diag(L), L[0, 0])
+            assert squares.mean() == pytest.approx(1.0, rel=1e-12)
+        else:
+            assert_allclose(squares, 1, rtol=1e-12)
+        if keeps is Keeps.TRIANGULAR:
             assert_allclose(gram(working, weights), np.eye(3), atol=1e-6 if shift else 1e-12)
         else:
             assert_array_equal(L, np.diag(np.diag(L)))
 
     def test_an_intercept_stays_one_number(self, weights: np.ndarray | None) -> None:
         column = np.broadcast_to(1.0, (N, 1))
-        working, L = term_coordinates(column, weights, True)
+        working, L = term_coordinates(column, weights, Keeps.TRIANGULAR)
         assert working.shape == (N, 1) and working.strides[0] == 0
         assert_allclose(gram(working, weights), [[1]])
         assert_allclose(working @ L, column)
 
     def test_dependent_columns_are_only_scaled(self, rng: np.random.Generator) -> None:
         x = rng.normal(size=N)
-        working, L = term_coordinates(np.column_stack([x, 2 * x, np.zeros(N)]), None, True)
+        working, L = term_coordinates(np.column_stack([x, 2 * x, np.zeros(N)]), None, Keeps.TRIANGULAR)
         assert_array_equal(L, np.diag(np.diag(L)))
         assert_allclose(working @ L, np.column_stack([x, 2 * x, np.zeros(N)]))
         assert_allclose(np.diag(gram(working, None)), [1, 1, 0])
 
     def test_more_columns_than_rows(self, rng: np.random.Generator) -> None:
         C = rng.normal(size=(2, 3))
-        working, L = term_coordinates(C, None, True)
+        working, L = term_coordinates(C, None, Keeps.TRIANGULAR)
         assert_allclose(working @ L, C)
 
 
-def example(weights: np.ndarray | None = None) -> tuple[WorkingDesign, list]:
+def example(weights: np.ndarray | None = None, kind: str = "diag") -> tuple[WorkingDesign, list]:
     rng = np.random.default_rng(2)
     x, z = 3 + rng.normal(size=N), rng.normal(size=N)
     terms = [
         make_term(GROUP, np.column_stack([np.ones(N), x]), "g"),
         make_term(GROUP % 3, None, "h"),
-        make_term(GROUP, np.column_stack([z, x]), "g", correlated=False),
+        make_term(GROUP, np.column_stack([z, x]), "g", kind),
     ]
     return working_design(np.column_stack([np.ones(N), x]), terms, weights), terms
 
@@ -159,15 +165,18 @@ class TestDesign:
         assert_array_equal(design.blocks[1].codes, GROUP % 3)
         assert (design.blocks[0].n_levels, design.blocks[1].n_levels) == (6, 3)
 
-    def test_templates_map_as_columns_do(self, rng: np.random.Generator) -> None:
+    @pytest.mark.parametrize("kind", KEYWORDS)
+    def test_templates_map_as_columns_do(self, kind: str, rng: np.random.Generator) -> None:
         """C λ = C_working λ_working for every θ."""
-        design, terms = example()
+        design, terms = example(None, kind)
         T = theta_maps(design.coordinates.term_maps, terms)
-        theta = rng.normal(size=3 + 1 + 2)
+        theta = np.concatenate([random_theta(t.structure.keyword, t.structure.size, rng) for t in terms])
         working, start = T @ theta, 0
         for term, L in zip(terms, design.coordinates.term_maps, strict=True):
             part = slice(start, start + term.structure.n_theta)
-            assert_allclose(term.structure.template(working[part]), L @ term.structure.template(theta[part]))
+            assert_allclose(
+                term.structure.template(working[part]), L @ term.structure.template(theta[part]), atol=1e-14
+            )
             start = part.stop
 
 

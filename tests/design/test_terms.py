@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lmmsparse.covariance.structure import STRUCTURES, Diagonal, Unstructured
+from lmmsparse.covariance import STRUCTURES, Diagonal, Unstructured
 from lmmsparse.design.terms import random_terms
 from lmmsparse.formula import parse, parse_formula
 from lmmsparse.frame import build_model_frame

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from lmmsparse import lmer
-from lmmsparse.covariance.structure import STRUCTURES, Diagonal
+from lmmsparse.covariance import STRUCTURES, Diagonal
 from lmmsparse.datasets import load_dataset
 from lmmsparse.diagnostics import simpler_formulas
 from lmmsparse.diagnostics.directions import empty_in_words, joined
@@ -268,7 +268,7 @@ def test_one_step_less_of_a_factor():
     data = made(30)
     m = quiet("y ~ 1 + (0 + f | g)", data)
     bar = whole_bar(m.terms[0], m.frame.formula.bars[0], m.frame.spec.bar_designs[0])
-    assert [(one.left, one.correlated, one.size) for one in simpler_bars(bar)] == [("1", True, 1), ("0 + f", False, 3)]
+    assert [(one.left, one.keyword, one.size) for one in simpler_bars(bar)] == [("1", "us", 1), ("0 + f", "diag", 3)]
 
 
 def test_nothing_can_be_fitted(monkeypatch):

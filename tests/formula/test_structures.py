@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmmsparse.covariance.structure import STRUCTURES, Diagonal
+from lmmsparse.covariance import STRUCTURES, Diagonal
 from lmmsparse.errors import FormulaError
 from lmmsparse.formula import parse, parse_formula, updated_formula, written_bar
 

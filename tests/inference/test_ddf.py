@@ -15,7 +15,6 @@ from lmmsparse.inference.kenward_roger import kenward_roger, kr_test
 from lmmsparse.inference.uncertainty import uncertainty
 from lmmsparse.inference.wald import f_test, joint_df, t_tests
 from tests.designs import LAYOUTS, Case, Float, cases_with_theta, generated, make_case
-from tests.oracle import entries
 
 Records = dict[str, dict[str, Any]]
 
@@ -44,14 +43,9 @@ def test_kenward_roger_of_every_coefficient(lme4: Records, fit_record: Callable[
 
 
 def dense_parts(case: Case, theta: Float) -> tuple[Float, Float, list[Float]]:
-    """V⁻¹, V⁻¹X and ∂V/∂γ_i for γ = (1, entries of Σ), all n × n."""
+    """V⁻¹, V⁻¹X and ∂V/∂γ_i for γ = (σ², θ) in units of σ², all n × n; any coordinates of Σ do as well as θ."""
     oracle = case.oracle(theta)
-    derivatives = [np.diag(1 / oracle.w)]
-    for term in case.terms:
-        same = term.codes[:, None] == term.codes
-        for a, b in entries(term):
-            outer = np.outer(term.columns[:, a], term.columns[:, b])
-            derivatives.append(same * (outer if a == b else outer + outer.T))
+    derivatives = [np.diag(1 / oracle.w), *oracle.slopes]
     inverse = np.linalg.inv(oracle.V)
     return inverse, inverse @ case.X, derivatives
 
@@ -83,7 +77,7 @@ def test_kenward_roger_by_definition(layout: str, weighted: bool) -> None:
     case = make_case(layout, [[(1, True)], [(1, True)], [(1, True)]], p=3, weighted=weighted)
     objective = case.objective()
     theta = np.random.default_rng(1).uniform(0.3, 1.0, size=case.n_theta)
-    solution = objective.working.solve(objective.to_working(theta))
+    solution = objective.working.exact(objective.to_working(theta))
     known = kenward_roger(objective, solution)
     sigma2 = solution.sigma2 * objective.response.scale**2
     adjusted = dense_kenward_roger(case, theta, sigma2)
@@ -95,7 +89,7 @@ def test_kenward_roger_with_slopes() -> None:
     case = make_case("crossed", [[(2, True)], [(2, False)]], p=2)
     objective = case.objective()
     theta = np.array([0.8, 0.1, 0.5, 0.6, 0.4])
-    solution = objective.working.solve(objective.to_working(theta))
+    solution = objective.working.exact(objective.to_working(theta))
     adjusted = dense_kenward_roger(case, theta, solution.sigma2 * objective.response.scale**2)
     assert_allclose(kenward_roger(objective, solution).adjusted, adjusted, rtol=1e-6)
 
@@ -109,7 +103,7 @@ def test_slopes_of_the_covariance_matrix(drawn: tuple[Case, Float]) -> None:
         return
     objective = case.objective()
     working_theta = objective.to_working(theta)
-    solution = objective.working.solve(working_theta)
+    solution = objective.working.exact(working_theta)
     known = uncertainty(objective, solution)
     sigma2 = solution.sigma2 * objective.response.scale**2
 
@@ -125,12 +119,12 @@ def test_slopes_of_the_covariance_matrix(drawn: tuple[Case, Float]) -> None:
 def test_the_hessian_is_that_of_the_criterion_with_sigma_free() -> None:
     """d(θ, log σ) = d(θ) − m log r² + 2 m log σ + r²/σ² …, differentiated numerically."""
     m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
-    working, at = m.objective.working, m.estimates.solution
+    working, at = m.objective.working, m.estimates.point
     known = uncertainty(m.objective, at)
     degrees, log_sigma = working.degrees, 0.5 * np.log(at.sigma2)
 
     def criterion(parameters: Float) -> float:
-        solution = working.solve(parameters[:-1])
+        solution = working.exact(parameters[:-1])
         s = np.exp(2 * (log_sigma + parameters[-1]))
         profiled = degrees * (1 + np.log(solution.pwrss / degrees))
         return solution.value - profiled + degrees * np.log(s) + solution.pwrss / s

@@ -44,7 +44,7 @@ def test_evaluation(drawn: tuple[Case, Float]) -> None:
         loaded(working)
         results = []
         for one in (working, by_blocks(working)):
-            point = one.solve(theta)
+            point = one.exact(theta)
             results.append((point, one.differentiate(point)))
         assert_same(*results)
 
@@ -54,7 +54,7 @@ def test_evaluation(drawn: tuple[Case, Float]) -> None:
 def test_values_at_empty_variances(drawn: tuple[Case, Float]) -> None:
     case, theta = drawn
     working = case.objective().working
-    a, b = working.solve(theta), by_blocks(working).solve(theta)
+    a, b = working.exact(theta), by_blocks(working).exact(theta)
     assert a.value == pytest.approx(b.value, rel=1e-11, abs=1e-9)
     for u, v in zip(a.u, b.u, strict=True):
         assert_allclose(u, v, rtol=1e-7, atol=1e-8)
@@ -92,7 +92,9 @@ def test_problems_of_several_responses_at_once(layout: str, p: int) -> None:
     objective = case.objective()
     of_each = [objective.with_response(y).working for y in responses.T]
     working = of_each[0]
-    Zty = [np.concatenate([w.products.rhs[g][:, :, p:] for w in of_each], axis=2) for g in range(len(working.members))]
+    Zty = [
+        np.concatenate([w.products.rhs[g][:, :, p:] for w in of_each], axis=2) for g in range(len(working.plan.shapes))
+    ]
     fixed = np.stack([w.products.fixed[p] for w in of_each], axis=1)
     together = small_responses(loaded(working).design, Zty, fixed[:p], fixed[p])
     which = np.array([2, 0, 0, 1, 2])
@@ -104,7 +106,7 @@ def test_problems_of_several_responses_at_once(layout: str, p: int) -> None:
         single = solve_many(alone, [0], stacked(alone, [theta]))
         for a, b in zip(fields(found, i), fields(single, 0), strict=True):
             assert_array_equal(a, b)
-        expected = by_blocks(alone).solve(theta)
+        expected = by_blocks(alone).exact(theta)
         assert found.pwrss[i] == pytest.approx(expected.pwrss, rel=1e-10)
         assert_allclose(found.beta[i], expected.beta, rtol=1e-8, atol=1e-10)
 
@@ -127,7 +129,7 @@ def test_a_failed_problem_does_not_touch_the_others() -> None:
         for a, b in zip(fields(found, 0), fields(found, 2), strict=True):
             assert_array_equal(a, b)
         with pytest.raises(FactorizationError, match="theta is too large"):
-            working.solve(np.array(bad))
+            working.exact(np.array(bad))
 
 
 def test_fixed_effects_that_are_not_identified() -> None:
@@ -136,13 +138,12 @@ def test_fixed_effects_that_are_not_identified() -> None:
     products = working.products
     rhs = [b[:, :, [0, 0, 2]] for b in products.rhs]
     fixed = products.fixed[np.ix_([0, 0, 2], [0, 0, 2])]
-    twice = WorkingObjective.of(
-        working.engine, replace(products, rhs=tuple(rhs), fixed=fixed), working.structures, working.members, True
-    )
+    dependent = replace(products, rhs=tuple(rhs), fixed=fixed)
+    twice = WorkingObjective.of(working.engine, dependent, working.blocks, True)
     with pytest.raises(FactorizationError, match="not identified"):
-        by_blocks(twice).solve(np.array([0.5, 0.5]))
+        by_blocks(twice).exact(np.array([0.5, 0.5]))
     with pytest.raises(FactorizationError, match="not identified"):
-        twice.solve(np.array([0.5, 0.5]))
+        twice.exact(np.array([0.5, 0.5]))
 
 
 @pytest.mark.parametrize("theta", [1e2, 1e4, 1e5, 1e7, 1e8, 1e10])
@@ -152,7 +153,7 @@ def test_a_large_theta_is_refused_by_both_or_right_in_both(layout: str, theta: f
     where, values = np.full(len(working.structures), theta), []
     for one in (working, by_blocks(working)):
         try:
-            values.append(one.solve(where).value)
+            values.append(one.exact(where).value)
         except FactorizationError:
             values.append(None)
     if None in values:
@@ -190,11 +191,11 @@ def test_the_smallest_design() -> None:
 
 def test_the_arrays_of_a_design_may_be_read_only() -> None:
     working = make_case("crossed", [[(2, True)], [(1, True)]]).objective().working
-    expected = working.solve(np.array([0.5, 0.1, 0.6, 0.7])).value
+    expected = working.exact(np.array([0.5, 0.1, 0.6, 0.7])).value
     design = loaded(working).design
     for array in (design.A, design.B, design.rest, design.factor, design.sizes):
         array.flags.writeable = False
-    assert working.solve(np.array([0.5, 0.1, 0.6, 0.7])).value == expected
+    assert working.exact(np.array([0.5, 0.1, 0.6, 0.7])).value == expected
 
 
 def test_large_models_are_not_small() -> None:

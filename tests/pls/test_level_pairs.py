@@ -46,7 +46,7 @@ def test_gathered_and_solved_products_are_those_of_the_dense_inverse(
 ) -> None:
     monkeypatch.setattr(unseen, "CHUNK_NUMBERS", chunk)
     working, rng = crossed.objective.working, np.random.default_rng(6)
-    solution = working.solve(THETA).solution
+    solution = working.exact(THETA).solution
     assert working.plan.core.kind == "dense"
     assert [part.block for part in working.plan.peeled] == [0]
     left = (0, rng.integers(0, 40, 60), rng.normal(size=(60, 2)))

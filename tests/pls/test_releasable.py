@@ -39,9 +39,9 @@ def large_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("large_cores")
 def test_the_factor_of_the_point_before_is_given_up(objective: Objective) -> None:
     working = objective.working
-    first = working.solve(THETA)
+    first = working.exact(THETA)
     made, right, slopes = first.solution.factor, first.solution.right, working.differentiate(first)
-    second = working.solve(2 * THETA)
+    second = working.exact(2 * THETA)
     assert first.solution.releasable._factor is None and second.solution.releasable._factor is not None
     assert first.solution.factor is not made
     assert first.solution.factor.logdet == made.logdet
@@ -52,15 +52,15 @@ def test_the_factor_of_the_point_before_is_given_up(objective: Objective) -> Non
 
 
 def test_small_cores_are_kept(objective: Objective) -> None:
-    first = objective.working.solve(THETA)
+    first = objective.working.exact(THETA)
     made = first.solution.factor
-    objective.working.solve(2 * THETA)
+    objective.working.exact(2 * THETA)
     assert first.solution.factor is made
 
 
 @pytest.mark.usefixtures("large_cores")
 def test_a_pickled_solution_has_the_same_numbers(objective: Objective) -> None:
-    point = objective.working.solve(THETA)
+    point = objective.working.exact(THETA)
     solution = point.solution
     copy = pickle.loads(pickle.dumps(solution))
     assert copy.releasable._factor is None
@@ -68,12 +68,12 @@ def test_a_pickled_solution_has_the_same_numbers(objective: Objective) -> None:
     assert_array_equal(copy.right[0], solution.right[0])
     working = pickle.loads(pickle.dumps(objective.working))
     assert isinstance(working, WorkingObjective)
-    assert working.solve(THETA).value == point.value
+    assert working.exact(THETA).value == point.value
 
 
 def test_a_factor_asked_for_by_several_threads_is_made_once(objective: Objective) -> None:
     working = objective.working
-    solution = working.solve(THETA).solution
+    solution = working.exact(THETA).solution
     fresh = pickle.loads(pickle.dumps(solution))
     with ThreadPoolExecutor(8) as pool:
         factors = list(pool.map(lambda _: fresh.factor, range(8)))
@@ -86,7 +86,7 @@ def test_points_evaluated_by_several_threads(objective: Objective) -> None:
     working = objective.working
 
     def gradient(scale: float) -> np.ndarray:
-        return working.differentiate(working.solve(scale * THETA)).gradient
+        return working.differentiate(working.exact(scale * THETA)).gradient
 
     scales = np.linspace(0.5, 2.0, 24)
     expected = [gradient(scale) for scale in scales]

@@ -21,7 +21,7 @@ from tests.oracle import Oracle
 
 def assert_leverages(case: Case, theta: Float) -> None:
     objective = case.objective()
-    solution = objective.working.solve(objective.to_working(theta))
+    solution = objective.working.exact(objective.to_working(theta))
     found = objective.leverages(solution)
     assert_allclose(found, np.diag(case.oracle(theta).hat), rtol=1e-8, atol=1e-10)
     assert objective.design.X.shape == case.X.shape
@@ -50,7 +50,7 @@ def test_leverages_with_empty_variances(drawn: tuple[Case, Float]) -> None:
 def test_without_random_effects_they_are_those_of_least_squares() -> None:
     case = make_case("crossed", [[(1, True)], [(1, True)]], p=3)
     objective = case.objective()
-    found = objective.leverages(objective.working.solve(np.zeros(2)))
+    found = objective.leverages(objective.working.exact(np.zeros(2)))
     Q, _ = np.linalg.qr(case.X)
     assert_allclose(found, (Q**2).sum(axis=1), rtol=1e-10)
 
@@ -61,13 +61,13 @@ def test_conditional_covariances(drawn: tuple[Case, Float]) -> None:
     """Λ C Λᵀ of every level does not depend on the coordinates that C is computed in."""
     case, theta = drawn
     objective, oracle = case.objective(), case.oracle(theta)
-    solution = objective.working.solve(objective.to_working(theta))
+    solution = objective.working.exact(objective.to_working(theta))
     blocks = conditional_covariances(solution.solution)
     effects = oracle.Lambda @ oracle.conditional_covariance @ oracle.Lambda.T
     start = 0
     for t, term in enumerate(case.terms):
         q, k = len(term.levels), term.columns.shape[1]
-        g, where = objective.working.columns[t]
+        g, where = objective.blocks[t].factor, objective.blocks[t].columns
         to_user = np.linalg.solve(objective.design.coordinates.term_maps[t], solution.templates[g][where, where])
         for level in range(q):
             here = slice(start + level * k, start + (level + 1) * k)
@@ -92,7 +92,7 @@ def assert_pairs(case: Case) -> None:
     objective = case.objective()
     rng = np.random.default_rng(0)
     theta = rng.uniform(0.2, 1.0, size=case.n_theta)
-    solution = objective.working.solve(theta).solution
+    solution = objective.working.exact(theta).solution
     inverse = solution.factor.selected_inverse(couplings=True)
     design = objective.design
     terms = tuple(
@@ -155,7 +155,7 @@ def assert_row_variances(case: Case, theta: Float) -> None:
         scaled = columns @ working.templates(theta)[g]
         z.append((indicator[:, :, None] * scaled[:, None, :]).reshape(m, -1))
     rows = np.hstack([X, *z])
-    solution, covariance = working.solve(theta).solution, equations(objective, theta)
+    solution, covariance = working.exact(theta).solution, equations(objective, theta)
     found = RowVariances(working.plan, WorkingRows(X, tuple(factors), fitted=False))(solution)
     assert_allclose(found, np.einsum("ma,ab,mb->m", rows, covariance, rows), rtol=1e-7, atol=1e-12)
     start = X.shape[1]

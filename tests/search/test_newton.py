@@ -1,9 +1,6 @@
-"""The searches on plain functions whose minimum is known."""
+"""The trust-region Newton search on plain functions whose minimum is known."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -12,94 +9,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse.errors import FactorizationError
-from lmmsparse.search.newton import (
-    Evaluation,
-    Optimum,
-    cobyqa,
-    combined_hessian,
-    newton,
-    secant_hessian,
-    trust_region_step,
-)
+from lmmsparse.search.newton import combined_hessian, newton, secant_hessian, trust_region_step
+from lmmsparse.search.protocols import Evaluation
 from tests.designs import Float, generated
-
-
-@dataclass(frozen=True)
-class Point:
-    theta: Float
-    value: float
-    degenerate: bool
-    noise: float
-
-
-@dataclass(frozen=True)
-class Slopes:
-    gradient: Float
-    information: Float
-    curvature: Float
-
-
-@dataclass
-class Problem:
-    """A function with its derivatives, that counts how often it is asked."""
-
-    value: Callable[[Float], float]
-    gradient: Callable[[Float], Float]
-    information: Callable[[Float], Float]
-    curvature: Callable[[Float], Float] = lambda theta: np.zeros((len(theta),) * 2)
-    degenerate: Callable[[Float], bool] = lambda theta: False
-    noise: float = 0.0
-    solved: list[Float] = field(default_factory=list)
-    differentiated: list[Float] = field(default_factory=list)
-
-    def solve(self, theta: Float) -> Point:
-        self.solved.append(theta.copy())
-        value = self.value(theta)
-        return Point(theta, value, self.degenerate(theta), max(self.noise, 1e-13 * abs(value)))
-
-    def differentiate(self, point: Point) -> Slopes:
-        self.differentiated.append(point.theta)
-        theta = point.theta
-        return Slopes(self.gradient(theta), self.information(theta), self.curvature(theta))
-
-    def newton(self, start: list[float], **options: object) -> Optimum[Point, Slopes]:
-        return newton(self.solve, self.differentiate, np.array(start), **options)  # type: ignore[arg-type]
-
-
-def quadratic(H: Float, centre: Float) -> Problem:
-    return Problem(lambda x: float((x - centre) @ H @ (x - centre)) / 2, lambda x: H @ (x - centre), lambda x: H)
-
-
-def rosenbrock() -> Problem:
-    """Its Hessian is 2(J'J) of the residuals (information) plus their second derivatives (curvature, indefinite)."""
-    return Problem(
-        lambda x: float(100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2),
-        lambda x: np.array([-400 * x[0] * (x[1] - x[0] ** 2) - 2 * (1 - x[0]), 200 * (x[1] - x[0] ** 2)]),
-        lambda x: np.array([[800 * x[0] ** 2 + 2, -400 * x[0]], [-400 * x[0], 200.0]]),
-        lambda x: np.diag([-400 * (x[1] - x[0] ** 2), 0.0]),
-    )
-
-
-def double_well(d: int = 1) -> Problem:
-    """Σ (x² − 1)²: a maximum at 0 with zero gradient, minima at ±1; derivatives in two parts as of a deviance."""
-    return Problem(
-        lambda x: float(((x**2 - 1) ** 2).sum()),
-        lambda x: 4 * x * (x**2 - 1),
-        lambda x: np.diag(8 * x**2),
-        lambda x: np.diag(4 * (x**2 - 1)),
-    )
-
-
-def assert_record(problem: Problem, found: Optimum[Point, Slopes]) -> None:
-    """Every evaluation is in the history once, in order; slopes belong to the last accepted point."""
-    assert len(found.history) == len(problem.solved)
-    for evaluation, theta in zip(found.history, problem.solved, strict=True):
-        assert_array_equal(evaluation.theta, theta)
-    accepted = [e for e in found.history if e.accepted]
-    assert len(problem.differentiated) == len(accepted)
-    assert_array_equal(found.point.theta, accepted[-1].theta)
-    assert found.point.value == min(e.value for e in accepted)
-    assert_array_equal(found.slopes.gradient, problem.gradient(found.point.theta))
+from tests.search.problems import Problem, Slopes, assert_record, double_well, quadratic, rosenbrock
 
 
 class TestNewton:
@@ -297,47 +210,3 @@ def test_secant_hessian_meets_the_last_change() -> None:
     assert_allclose(corrected, corrected.T)
     assert_array_equal(secant_hessian(H, step, H @ step), H)
     assert_array_equal(secant_hessian(H, step, -5 * H @ step), H)  # it would be indefinite
-
-
-class TestCobyqa:
-    def test_agrees_with_newton(self) -> None:
-        found = cobyqa(
-            (problem := rosenbrock()).solve, problem.differentiate, np.array([-1.2, 1.0]), np.full(2, -np.inf)
-        )
-        assert found.converged
-        assert_allclose(found.point.theta, rosenbrock().newton([-1.2, 1.0]).point.theta, atol=1e-5)
-        assert found.predicted < 1e-8
-
-    def test_keeps_to_the_bounds(self) -> None:
-        problem = quadratic(np.eye(2), np.array([-1.0, 2.0]))
-        found = cobyqa(problem.solve, problem.differentiate, np.array([1.0, 1.0]), np.array([0.0, -np.inf]))
-        assert_allclose(found.point.theta, [0, 2], atol=1e-6)
-        assert all(e.theta[0] >= 0 for e in found.history)
-
-    def test_unfactorable_points_are_high_walls(self) -> None:
-        problem = quadratic(np.eye(1), np.array([2.0]))
-        inside = problem.value
-
-        def value(x: Float) -> float:
-            if x[0] > 2.4:
-                raise FactorizationError("out of range")
-            return inside(x)
-
-        problem.value = value
-        found = cobyqa(problem.solve, problem.differentiate, np.array([1.0]), np.array([-np.inf]))
-        assert_allclose(found.point.theta, [2], atol=1e-5)
-
-    def test_the_limit_of_evaluations(self) -> None:
-        problem = rosenbrock()
-        found = cobyqa(
-            problem.solve, problem.differentiate, np.array([-1.2, 1.0]), np.full(2, -np.inf), max_evaluations=10
-        )
-        assert not found.converged
-        assert len(found.history) <= 11
-
-    def test_every_evaluation_is_reported(self) -> None:
-        seen: list[Evaluation] = []
-        problem = quadratic(np.eye(2), np.zeros(2))
-        found = cobyqa(problem.solve, problem.differentiate, np.ones(2), np.full(2, -np.inf), watch=seen.append)
-        assert tuple(seen) == found.history
-        assert len(problem.solved) in (len(seen), len(seen) + 1)  # the end may be visited once more

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.estimation.estimates import Estimates
+from lmmsparse.estimation.table import EstimateTable
 from lmmsparse.objective.linear import Objective
 
 Float = NDArray[np.float64]
@@ -19,34 +20,27 @@ ESTIMABLE = 1e-6
 
 @dataclass(frozen=True)
 class RemainingEstimates:
-    """Estimates without each of m sets of rows; NaN where there are none.
+    """Estimates without each of m sets of rows, and what they say of the set; NaN where there are none.
 
     Attributes
     ----------
-    beta, std_error : (m, p) arrays
-        Estimates and their standard errors.
-    sigma : (m,) array
-    theta : (m, n_theta) array
+    table : EstimateTable
     cooks, mdffits : (m,) arrays
         (β̂ − β̂_S)ᵀ C⁻¹ (β̂ − β̂_S)/p with the covariance matrix C of all rows, and with that of the rows that are left.
     covratio : (m,) array
         |C_S| / |C|.
     """
 
-    beta: Float
-    std_error: Float
-    sigma: Float
-    theta: Float
+    table: EstimateTable
     cooks: Float
     mdffits: Float
     covratio: Float
 
-
-def no_estimates(count: int, p: int, n_theta: int) -> RemainingEstimates:
-    """Room for the estimates, all NaN."""
-    beta, std_error, theta = (np.full((count, width), np.nan) for width in (p, p, n_theta))
-    sigma, cooks, mdffits, covratio = (np.full(count, np.nan) for _ in range(4))
-    return RemainingEstimates(beta, std_error, sigma, theta, cooks, mdffits, covratio)
+    @classmethod
+    def unfitted(cls, count: int, p: int, n_theta: int) -> RemainingEstimates:
+        """Room for so many sets of rows."""
+        measures = (np.full(count, np.nan) for _ in range(3))
+        return cls(EstimateTable.unfitted(count, p, n_theta), *measures)
 
 
 def write_estimates(
@@ -71,15 +65,15 @@ def write_estimates(
     sigma2 : (m,) array
         σ̂²_S in working units, NaN where no degree of freedom is left.
     """
-    solution, scale = estimates.solution, objective.response.scale
+    solution, scale = estimates.point, objective.response.scale
     p = shift.shape[1]
-    out.sigma[which] = scale * np.sqrt(sigma2)
+    out.table.sigma[which] = scale * np.sqrt(sigma2)
     if not p or not len(which):
         return
     to_user = objective.design.coordinates.beta_map(scale)
-    out.beta[which] = estimates.beta + shift @ to_user.T
+    out.table.beta[which] = estimates.beta + shift @ to_user.T
     covariance = np.linalg.inv(information)
-    out.std_error[which] = np.sqrt(sigma2[:, None] * np.einsum("ja,mab,jb->mj", to_user, covariance, to_user))
+    out.table.std_error[which] = np.sqrt(sigma2[:, None] * np.einsum("ja,mab,jb->mj", to_user, covariance, to_user))
     moved = shift @ solution.fixed_factor
     out.cooks[which] = (moved**2).sum(axis=1) / (p * solution.sigma2)
     out.mdffits[which] = np.einsum("ma,mab,mb->m", shift, information, shift) / (p * sigma2)
@@ -115,7 +109,7 @@ def write_partial(
     to_user = objective.design.coordinates.beta_map(scale)
     length = np.linalg.norm(to_user, axis=1)
     estimable = np.linalg.norm(to_user @ lost, axis=1) < ESTIMABLE * length
-    out.sigma[place] = scale * np.sqrt(sigma2)
-    out.beta[place] = np.where(estimable, estimates.beta + to_user @ shift, np.nan)
+    out.table.sigma[place] = scale * np.sqrt(sigma2)
+    out.table.beta[place] = np.where(estimable, estimates.beta + to_user @ shift, np.nan)
     variance = sigma2 * np.einsum("ja,ab,jb->j", to_user, covariance, to_user)
-    out.std_error[place] = np.where(estimable, np.sqrt(np.maximum(variance, 0.0)), np.nan)
+    out.table.std_error[place] = np.where(estimable, np.sqrt(np.maximum(variance, 0.0)), np.nan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -74,15 +75,15 @@ def influence(model: FittedModel, group: Any = None, refit: bool = False) -> Inf
     if model.estimates.perfect:
         raise ArgumentError("influence: the model fits perfectly, so that no row has any influence to measure")
     name, labels, deletions = sets_of_rows(group, model.frame)
-    converged, failures = np.ones(len(labels), dtype=bool), {}
     with single_threaded_blas():
         if again:
-            found = refitted_estimates(model, deletions)
-            without, converged, failures = found.estimates, found.converged, found.failures
+            without, failures = refitted_estimates(model, deletions)
         else:
             without = held_estimates(model.objective, model.estimates, deletions, model.control.memory_bytes)
-    failed = np.isnan(without.sigma) & np.isnan(without.beta).all(axis=1)
-    lost = np.isnan(without.std_error).any(axis=1) | np.isnan(without.sigma)
+            failures = {}
+    table = without.table
+    failed = np.isnan(table.sigma) & np.isnan(table.beta).all(axis=1)
+    lost = np.isnan(table.std_error).any(axis=1) | np.isnan(table.sigma)
     lost[list(failures)] = False
     _warn_undetermined(lost, name, labels)
     return Influence(
@@ -90,11 +91,7 @@ def influence(model: FittedModel, group: Any = None, refit: bool = False) -> Inf
         refit=again,
         labels=labels,
         n_deleted=deletions.sizes,
-        beta=without.beta,
-        std_error=without.std_error,
-        sigma=without.sigma,
-        theta=without.theta,
-        converged=converged & ~failed,
+        estimates=replace(table, converged=table.converged & ~failed),
         failed=failed,
         failures={labels[i]: reason for i, reason in failures.items()},
         names=tuple(model.frame.fixed_names),
@@ -142,7 +139,7 @@ def cooks_distance(model: FittedModel, group: Any = None, refit: bool = False) -
     p = len(model.estimates.beta)
     if not p:
         raise ArgumentError("cooks_distance: the model has no fixed effects that could move")
-    hat = model.objective.leverages(model.estimates.solution)
+    hat = model.objective.leverages(model.estimates.point)
     residuals = model.frame.pearson(model.frame.y - fitted_means(model))
     return model.frame.series(cooks_distances(residuals, hat, model.sigma, p), "cooks_distance")
 

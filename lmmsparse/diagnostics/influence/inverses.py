@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.inference.kenward_roger import level_components, places_in_components
-from lmmsparse.objective.profiled import WorkingObjective
+from lmmsparse.pls.components import level_components, places_in_components
 from lmmsparse.pls.factor import SelectedInverse
 from lmmsparse.pls.plan import Plan
 from lmmsparse.pls.row_variances import inverse_pairs
@@ -71,13 +70,13 @@ class Columns:
 
     Parameters
     ----------
-    working : WorkingObjective
+    plan : Plan
     """
 
-    def __init__(self, working: WorkingObjective) -> None:
-        self.plan = working.plan
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
         sizes = [K for q, K in self.plan.shapes for _ in range(q)]
-        self.component = np.repeat(level_components(working), sizes)
+        self.component = np.repeat(level_components(plan.pattern), sizes)
 
     def numbers(self, effects: Index) -> tuple[int, int]:
         """Rows and columns that `blocks` would hold."""

@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lmmsparse.errors import ArgumentError
-from lmmsparse.frame.output import to_library
+from lmmsparse.estimation.table import EstimateTable
+from lmmsparse.frame.libraries import to_library
 
 Float = NDArray[np.float64]
 
@@ -29,16 +30,10 @@ class Influence:
         Of the m sets.
     n_deleted : (m,) array
         Rows of each set.
-    beta : (m, p) array
-        Fixed effects without the set; NaN where the rows that are left do not determine one.
-    std_error : (m, p) array
-        Their standard errors.
-    sigma : (m,) array
-        Residual standard deviation without the set.
-    theta : (m, n_theta) array
-        θ without the set; θ̂ where it was held.
-    converged, failed : (m,) arrays of bool
-        The search ended with its certificate (always so when θ was held); no estimates could be had.
+    estimates : EstimateTable
+        Estimates without each set; criteria are not computed.
+    failed : (m,) array of bool
+        No estimates could be had.
     failures : dict
         Label of a set → why it has no estimates.
     names, theta_names : tuple of str
@@ -63,11 +58,7 @@ class Influence:
     refit: bool
     labels: pd.Index
     n_deleted: NDArray[np.intp]
-    beta: Float
-    std_error: Float
-    sigma: Float
-    theta: Float
-    converged: NDArray[np.bool_]
+    estimates: EstimateTable
     failed: NDArray[np.bool_]
     failures: dict[Any, str]
     names: tuple[str, ...]
@@ -78,6 +69,31 @@ class Influence:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def beta(self) -> Float:
+        """Fixed effects without each set, (m, p); NaN where the rows that are left do not determine one."""
+        return self.estimates.beta
+
+    @property
+    def std_error(self) -> Float:
+        """Their standard errors, (m, p)."""
+        return self.estimates.std_error
+
+    @property
+    def sigma(self) -> Float:
+        """Residual standard deviation without each set, (m,)."""
+        return self.estimates.sigma
+
+    @property
+    def theta(self) -> Float:
+        """θ without each set, (m, n_theta); θ̂ where it was held."""
+        return self.estimates.theta
+
+    @property
+    def converged(self) -> NDArray[np.bool_]:
+        """Which searches ended with their certificate, (m,): all of them where θ was held."""
+        return self.estimates.converged
 
     def __repr__(self) -> str:
         how = "theta estimated again" if self.refit else "theta held"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lmmsparse.diagnostics.influence.deletions import Deletions, Touched, touched_levels
 from lmmsparse.diagnostics.influence.downdate import Equations, left_out, normal_equations
-from lmmsparse.diagnostics.influence.estimates import RemainingEstimates, no_estimates, write_estimates, write_partial
+from lmmsparse.diagnostics.influence.estimates import RemainingEstimates, write_estimates, write_partial
 from lmmsparse.diagnostics.influence.inverses import Blocks, Columns, core_blocks, selected_blocks
 from lmmsparse.diagnostics.influence.rebuild import lost_directions, remaining_equations
 from lmmsparse.estimation.estimates import Estimates
@@ -50,8 +50,8 @@ def held_estimates(
     memory_limit : float
         Bytes that a factorization may take.
     """
-    out = no_estimates(deletions.count, len(estimates.beta), len(estimates.theta))
-    out.theta[:] = estimates.theta
+    out = RemainingEstimates.unfitted(deletions.count, len(estimates.beta), len(estimates.theta))
+    out.table.theta[:], out.table.converged[:] = estimates.theta, True
     routes = _Routes(objective, estimates, deletions, memory_limit)
     for which, blocks in routes.groups():
         for part in routes.chunks(which):
@@ -118,7 +118,7 @@ class _Routes:
     def __init__(self, objective: Objective, estimates: Estimates, deletions: Deletions, memory_limit: float) -> None:
         self.objective, self.estimates, self.deletions = objective, estimates, deletions
         self.inverse_numbers = min(INVERSE_NUMBERS, memory_limit / 16.0)
-        self.known: Equations = normal_equations(objective.design, objective.y, objective.weights, estimates.solution)
+        self.known: Equations = normal_equations(objective.design, objective.y, objective.weights, estimates.point)
         self.touched: Touched = touched_levels(objective.design.blocks, deletions)
         self.rebuilt: list[int] = []
         w, r = objective.weights, self.known.residual
@@ -132,12 +132,12 @@ class _Routes:
     @cached_property
     def inverse(self) -> SelectedInverse:
         """Blocks of M⁻¹ between levels that occur together."""
-        return self.estimates.solution.solution.inverse(couplings=True)
+        return self.estimates.point.solution.inverse(couplings=True)
 
     @cached_property
     def columns(self) -> Columns:
         """Columns of M⁻¹."""
-        return Columns(self.objective.working)
+        return Columns(self.objective.plan)
 
     def groups(self) -> Iterator[tuple[Index, Blocks | None]]:
         """Sets of rows that are taken out in the same way; what is left over goes to ``rebuilt``."""
@@ -164,7 +164,7 @@ class _Routes:
             if columns * self._solve_flops() > len(which) * self._anew_flops():
                 self.rebuilt += which.tolist()
             else:
-                yield which, self.columns.blocks(self.estimates.solution.solution, wanted)
+                yield which, self.columns.blocks(self.estimates.point.solution, wanted)
 
     def chunks(self, which: Index) -> Iterator[Index]:
         """Cut sets into parts of bounded memory, each with one set at least."""

@@ -3,57 +3,46 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.covariance.structure import Diagonal
 from lmmsparse.design.terms import RandomTerm, taken_columns
 from lmmsparse.diagnostics.influence.deletions import Deletions
-from lmmsparse.diagnostics.influence.estimates import RemainingEstimates, no_estimates, write_estimates, write_partial
+from lmmsparse.diagnostics.influence.estimates import RemainingEstimates, write_estimates, write_partial
 from lmmsparse.diagnostics.influence.rebuild import lost_directions
 from lmmsparse.errors import GroupingError, LmmError, LmmWarning
+from lmmsparse.estimation.again import check_levels, fit_parts
 from lmmsparse.estimation.estimates import Estimates
-from lmmsparse.estimation.fit import controlled_fit, start_near
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.frame import Levels
 from lmmsparse.frame.checks import check_term_size
 from lmmsparse.frame.response import check_varies
 from lmmsparse.numerics.rank import independent_columns
-from lmmsparse.objective.linear import make_objective
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 
-@dataclass(frozen=True)
-class Refitted:
-    """What became of the refits: estimates, whether each search converged, and why some gave nothing."""
-
-    estimates: RemainingEstimates
-    converged: NDArray[np.bool_]
-    failures: dict[int, str]
-
-
-def refitted_estimates(model: FittedModel, deletions: Deletions) -> Refitted:
-    """Fit the model without each set of rows, each search warm from θ̂."""
-    out = no_estimates(deletions.count, len(model.estimates.beta), len(model.estimates.theta))
-    converged, failures = np.zeros(deletions.count, dtype=bool), {}
+def refitted_estimates(model: FittedModel, deletions: Deletions) -> tuple[RemainingEstimates, dict[int, str]]:
+    """Fit the model without each set of rows, each search warm from θ̂; why some sets have no estimates."""
+    out = RemainingEstimates.unfitted(deletions.count, len(model.estimates.beta), len(model.estimates.theta))
+    failures = {}
     for i in range(deletions.count):
         rows = np.flatnonzero(deletions.codes != i)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", LmmWarning)
             try:
-                converged[i] = _refit(out, i, model, rows)
+                _refit(out, i, model, rows)
             except (LmmError, np.linalg.LinAlgError) as error:
                 failures[i] = f"{type(error).__name__}: {error}"
-    return Refitted(out, converged, failures)
+    return out, failures
 
 
-def _refit(out: RemainingEstimates, place: int, model: FittedModel, rows: Index) -> bool:
-    """Fit the remaining rows and write the estimates down; whether the search converged."""
-    frame, control = model.frame, model.control
+def _refit(out: RemainingEstimates, place: int, model: FittedModel, rows: Index) -> None:
+    """Fit the remaining rows and write the estimates down."""
+    frame = model.frame
     weights = None if frame.weights is None else frame.weights[rows]
     X = frame.X[rows]
     columns = independent_columns(X, weights)
@@ -61,29 +50,27 @@ def _refit(out: RemainingEstimates, place: int, model: FittedModel, rows: Index)
         raise GroupingError(f"{len(rows)} rows are left for {len(columns)} fixed effects")
     response = frame.y_less_offset[rows]
     check_varies(response, frame.formula.response)
-    objective = make_objective(
+    terms = [_remaining_term(term, rows) for term in model.terms]
+    check_levels(terms, len(rows), "{levels} levels of {group} are left in {rows} rows")
+    for term in terms:
+        check_term_size(term.label, len(term.names), term.n_levels, term.structure.correlated, len(rows))
+    found = fit_parts(
         response,
         np.asfortranarray(X[:, columns]),
-        [_remaining_term(term, rows) for term in model.terms],
+        terms,
         weights=weights,
         reml=model.is_reml,
-        memory_limit=control.memory_bytes,
+        control=model.control,
+        near=model.estimates.theta,
     )
-    start = start_near(objective, model.estimates.theta)
-    estimates, info = controlled_fit(objective, control, start=start)
-    if estimates.perfect:
+    if found.estimates.perfect:
         raise GroupingError("the rows that are left are fitted perfectly")
-    out.theta[place] = estimates.theta
-    _write(out, place, model, rows, columns, estimates)
-    return info.converged
+    out.table.theta[place], out.table.converged[place] = found.estimates.theta, found.info.converged
+    _write(out, place, model, rows, columns, found.estimates)
 
 
 def _remaining_term(term: RandomTerm, rows: Index) -> RandomTerm:
     levels, codes = np.unique(term.codes[rows], return_inverse=True)
-    if not 1 < len(levels) < len(rows):
-        raise GroupingError(f"{len(levels)} levels of {term.group!r} are left in {len(rows)} rows")
-    correlated = not isinstance(term.structure, Diagonal)
-    check_term_size(f"({' + '.join(term.names)} | {term.group})", len(term.names), len(levels), correlated, len(rows))
     columns = taken_columns(term.columns, rows)
     return replace(term, codes=codes.ravel().astype(np.int32), labels=Levels(levels), columns=columns)
 

@@ -108,7 +108,7 @@ def bootstrap(
     for part in in_processes(run_piece, task, work, processes, method):
         parts.append(part)
         if shown:
-            _show(sum(len(done.sigma) for done in parts), count, began)
+            _show(sum(len(done.failed) for done in parts), count, began)
     return gathered(task, factor, joined(parts), values, names)
 
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from lmmsparse.design.terms import RandomTerm, taken_columns
 from lmmsparse.errors import ArgumentError, GroupingError, LmmError, LmmWarning
-from lmmsparse.estimation.fit import controlled_fit, start_near
+from lmmsparse.estimation.again import check_levels, fit_parts
+from lmmsparse.estimation.table import EstimateTable
 from lmmsparse.fitted.effects import terms_by_group
 from lmmsparse.fitted.means import predict_rows
 from lmmsparse.fitted.model import FittedModel, Model
@@ -31,7 +32,6 @@ from lmmsparse.inference.bootstrap.draws import (
     resampled_responses,
 )
 from lmmsparse.numerics.rank import independent_columns
-from lmmsparse.objective.linear import make_objective
 
 Float = NDArray[np.float64]
 Statistic = Callable[[Any], Any]
@@ -70,13 +70,7 @@ class Task:
 class Replicates(NamedTuple):
     """Estimates of m replicates, NaN where a refit failed; ``failures`` are pairs of a replicate and why."""
 
-    theta: Float
-    beta: Float
-    beta_error: Float
-    sigma: Float
-    criterion: Float
-    converged: NDArray[np.bool_]
-    singular: NDArray[np.bool_]
+    estimates: EstimateTable
     failed: NDArray[np.bool_]
     statistic: Float
     failures: tuple[tuple[int, str], ...]
@@ -90,9 +84,12 @@ def pieces(nsim: int, n: int) -> list[tuple[int, int]]:
 
 def joined(parts: Sequence[Replicates]) -> Replicates:
     """All pieces as one."""
-    names = Replicates._fields[:-1]
-    arrays: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return Replicates(**arrays, failures=tuple(pair for part in parts for pair in part.failures))
+    return Replicates(
+        EstimateTable.joined([part.estimates for part in parts]),
+        np.concatenate([part.failed for part in parts]),
+        np.concatenate([part.statistic for part in parts]),
+        tuple(pair for part in parts for pair in part.failures),
+    )
 
 
 def run_piece(task: Task, first: int, count: int, rng: np.random.Generator) -> Replicates:
@@ -109,11 +106,7 @@ def run_piece(task: Task, first: int, count: int, rng: np.random.Generator) -> R
         except (LmmError, np.linalg.LinAlgError):
             pass  # one of them cannot be fitted: find out which
         else:
-            none = np.zeros((count, 0))
-            return Replicates(
-                many.theta, many.beta, many.std_error, many.sigma, many.criterion, many.converged, many.singular,
-                np.zeros(count, dtype=bool), none, (),
-            )  # fmt: skip
+            return Replicates(many, np.zeros(count, dtype=bool), np.zeros((count, 0)), ())
     return one_by_one(task, first, [partial(model.refit, y) for y in Y.T])
 
 
@@ -159,10 +152,8 @@ def _reflated(
 def one_by_one(task: Task, first: int, refits: Sequence[Callable[[], FittedModel]]) -> Replicates:
     """Replicates that are fitted each on its own, with the statistic of each."""
     model, m = task.model, len(refits)
-    theta, beta = (np.full((m, len(values)), np.nan) for values in (model.estimates.theta, model.estimates.beta))
-    beta_error = np.full_like(beta, np.nan)
-    sigma, criterion, statistic = np.full(m, np.nan), np.full(m, np.nan), np.full((m, len(task.names)), np.nan)
-    converged, singular, failed = (np.zeros(m, dtype=bool) for _ in range(3))
+    table = EstimateTable.unfitted(m, len(model.estimates.beta), len(model.estimates.theta))
+    statistic, failed = np.full((m, len(task.names)), np.nan), np.zeros(m, dtype=bool)
     failures = []
     for i, refit in enumerate(refits):
         with warnings.catch_warnings():
@@ -173,16 +164,11 @@ def one_by_one(task: Task, first: int, refits: Sequence[Callable[[], FittedModel
                 failed[i] = True
                 failures.append((first + i, f"{type(error).__name__}: {error}"))
                 continue
-            estimates = fitted.estimates
-            theta[i], beta[i], sigma[i] = estimates.theta, estimates.beta, estimates.sigma
-            beta_error[i] = np.sqrt(np.diag(estimates.fixed_covariance))
-            criterion[i], converged[i], singular[i] = estimates.criterion, fitted.optinfo.converged, estimates.singular
+            table.write(i, fitted.estimates, fitted.optinfo)
             if task.statistic is not None:
                 values, names = statistic_values(task.statistic, fitted, f"replicate {first + i}")
                 statistic[i] = values[_places(names, task.names, first + i)]
-    return Replicates(
-        theta, beta, beta_error, sigma, criterion, converged, singular, failed, statistic, tuple(failures)
-    )
+    return Replicates(table, failed, statistic, tuple(failures))
 
 
 def _places(names: tuple[str, ...], wanted: tuple[str, ...], replicate: int) -> list[int]:
@@ -246,19 +232,27 @@ def case_model(model: Model, cases: Cases) -> Model:
         )
         for term in model.terms
     )
-    for term in terms:
-        if not 1 < term.n_levels < len(frame.y):
-            raise GroupingError(f"the drawn rows have {term.n_levels} levels of {term.group!r} in {len(frame.y)} rows")
+    check_levels(terms, len(frame.y), "the drawn rows have {levels} levels of {group} in {rows} rows")
     response = frame.y_less_offset
     check_varies(response, frame.formula.response)
-    control = model.control
-    objective = make_objective(
-        response, X, terms, weights=frame.weights, reml=model.is_reml, memory_limit=control.memory_bytes
+    found = fit_parts(
+        response,
+        X,
+        terms,
+        weights=frame.weights,
+        reml=model.is_reml,
+        control=model.control,
+        near=model.estimates.theta,
     )
-    start = start_near(objective, model.estimates.theta)
-    estimates, info = controlled_fit(objective, control, start=start)
-    call = replace(model.call, repeatable=False)
-    return replace(model, frame=frame, terms=terms, objective=objective, estimates=estimates, optinfo=info, call=call)
+    return replace(
+        model,
+        frame=frame,
+        terms=terms,
+        objective=found.objective,
+        estimates=found.estimates,
+        optinfo=found.info,
+        call=replace(model.call, repeatable=False),
+    )
 
 
 def case_frame(frame: ModelFrame, cases: Cases) -> ModelFrame:

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from lmmsparse.arguments import checked_choice, checked_level
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import ArgumentError
+from lmmsparse.estimation.table import EstimateTable
 from lmmsparse.fitted.model import FittedModel
-from lmmsparse.frame.output import to_library
+from lmmsparse.frame.libraries import to_library
 from lmmsparse.inference.bootstrap.draws import Clusters, chosen_cases, clusters
 from lmmsparse.inference.bootstrap.intervals import METHODS, accelerations, interval, studentized_interval
 from lmmsparse.inference.bootstrap.replicates import Replicates, Task, case_model, one_by_one
-from lmmsparse.inference.parameters import variance_parameters
-from lmmsparse.inference.selection import selected_parameters
+from lmmsparse.inference.parameters import selected_parameters, stacked_deviations, variance_parameters
 
 Float = NDArray[np.float64]
 
@@ -35,32 +35,6 @@ def variance_names(terms: Sequence[RandomTerm]) -> tuple[tuple[str, str], ...]:
     return tuple((parameter.code, parameter.name) for parameter in variance_parameters(terms))
 
 
-def variance_values(terms: Sequence[RandomTerm], theta: Float, sigma: Float) -> Float:
-    """Standard deviations and correlations in the order of θ, (m, n_theta).
-
-    A correlation with an effect of standard deviation zero is NaN.
-
-    Parameters
-    ----------
-    terms : sequence of RandomTerm
-    theta : (m, n_theta) array
-    sigma : (m,) array
-    """
-    out, first = np.empty_like(theta), 0
-    for term in terms:
-        rows, columns = term.structure.entries
-        part = slice(first, first + len(rows))
-        first = part.stop
-        templates = np.zeros((len(theta), term.structure.size, term.structure.size))
-        templates[:, rows, columns] = theta[:, part]
-        covariance = templates @ templates.transpose(0, 2, 1)
-        sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            correlation = covariance[:, rows, columns] / (sd[:, rows] * sd[:, columns])
-        out[:, part] = np.where(rows == columns, sd[:, rows] * sigma[:, None], np.clip(correlation, -1.0, 1.0))
-    return out
-
-
 @dataclass(frozen=True, repr=False, eq=False)
 class Bootstrap:
     """Replicates of the estimates of a fitted model, from `LinearMixedModel.bootstrap`.
@@ -73,14 +47,9 @@ class Bootstrap:
     kind : {"parametric", "semiparametric", "cases"}
     group : str
         Grouping factor whose levels are drawn, or left out for BCa intervals.
-    theta : (m, n_theta) array
-    beta : (m, p) array
-    beta_error : (m, p) array
-        Standard errors of the fixed effects in each refit.
-    sdcor : (m, n_theta) array
-        Standard deviations and correlations of the random effects in the order of θ.
-    sigma, criterion : (m,) array
-    converged, singular, failed : (m,) array of bool
+    estimates : EstimateTable
+        Of the refits: ``theta``, ``beta``, ``std_error``, ``sigma``, ``criterion``, ``converged``, ``singular``.
+    failed : (m,) array of bool
     failures : tuple of (int, str)
         Replicates that failed, and why.
     statistic : (m, k) array
@@ -93,14 +62,7 @@ class Bootstrap:
     model: FittedModel
     kind: str
     group: str
-    theta: Float
-    beta: Float
-    beta_error: Float
-    sdcor: Float
-    sigma: Float
-    criterion: Float
-    converged: NDArray[np.bool_]
-    singular: NDArray[np.bool_]
+    estimates: EstimateTable
     failed: NDArray[np.bool_]
     failures: tuple[tuple[int, str], ...]
     statistic: Float
@@ -109,7 +71,47 @@ class Bootstrap:
     task: Task
 
     def __len__(self) -> int:
-        return len(self.sigma)
+        return len(self.estimates)
+
+    @property
+    def theta(self) -> Float:
+        """θ of every refit, (m, n_theta)."""
+        return self.estimates.theta
+
+    @property
+    def beta(self) -> Float:
+        """Fixed effects, (m, p)."""
+        return self.estimates.beta
+
+    @property
+    def beta_error(self) -> Float:
+        """Standard errors of the fixed effects in each refit, (m, p)."""
+        return self.estimates.std_error
+
+    @cached_property
+    def sdcor(self) -> Float:
+        """Standard deviations and correlations of the random effects in the order of θ, (m, n_theta)."""
+        return stacked_deviations(self.model.terms, self.theta, self.sigma)
+
+    @property
+    def sigma(self) -> Float:
+        """Residual standard deviations, (m,)."""
+        return self.estimates.sigma
+
+    @property
+    def criterion(self) -> Float:
+        """REML criteria or −2 log-likelihoods, (m,)."""
+        return self.estimates.criterion
+
+    @property
+    def converged(self) -> NDArray[np.bool_]:
+        """Which searches ended with their certificate, (m,)."""
+        return self.estimates.converged
+
+    @property
+    def singular(self) -> NDArray[np.bool_]:
+        """Which refits have a singular covariance matrix, (m,)."""
+        return self.estimates.singular
 
     @cached_property
     def _codes(self) -> tuple[str, ...]:
@@ -135,7 +137,7 @@ class Bootstrap:
     @cached_property
     def _estimate(self) -> Float:
         found = self.model.estimates
-        sdcor = variance_values(self.model.terms, found.theta[None], np.array([found.sigma]))[0]
+        sdcor = stacked_deviations(self.model.terms, found.theta[None], np.array([found.sigma]))[0]
         return np.concatenate([sdcor, [found.sigma], found.beta, self.observed])
 
     @property
@@ -253,8 +255,9 @@ class Bootstrap:
                 f"conf_int: bca needs refits without each level of {self.group!r}, and fewer than 3 of {len(fits)} "
                 f"could be made ({found.failures[0][1]}); use percentile or basic"
             )
-        sdcor = variance_values(model.terms, found.theta, found.sigma)
-        return np.column_stack([sdcor, found.sigma, found.beta, found.statistic])
+        table = found.estimates
+        sdcor = stacked_deviations(model.terms, table.theta, table.sigma)
+        return np.column_stack([sdcor, table.sigma, table.beta, found.statistic])
 
     def __repr__(self) -> str:
         counts = (
@@ -275,19 +278,11 @@ def model_clusters(model: FittedModel, group: str) -> Clusters:
 
 def gathered(task: Task, group: str, found: Replicates, observed: Float, names: tuple[str, ...]) -> Bootstrap:
     """Replicates as a result."""
-    sdcor = variance_values(task.model.terms, found.theta, found.sigma)
     return Bootstrap(
         model=task.model,
         kind=task.kind,
         group=group,
-        theta=found.theta,
-        beta=found.beta,
-        beta_error=found.beta_error,
-        sdcor=sdcor,
-        sigma=found.sigma,
-        criterion=found.criterion,
-        converged=found.converged,
-        singular=found.singular,
+        estimates=found.estimates,
         failed=found.failed,
         failures=found.failures,
         statistic=found.statistic,

@@ -11,7 +11,7 @@ import pandas as pd
 from lmmsparse.arguments import checked_flag
 from lmmsparse.errors import ArgumentError, NestingWarning
 from lmmsparse.fitted.model import FittedModel, as_ml
-from lmmsparse.frame.output import to_library
+from lmmsparse.frame.libraries import to_library
 from lmmsparse.inference.hypotheses.likelihood_ratio import likelihood_ratio
 from lmmsparse.inference.hypotheses.nesting import has_factors_of, is_nested
 

@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lmmsparse.fitted.model import FittedModel, as_ml
+from lmmsparse.frame.libraries import to_library
 from lmmsparse.frame.model_terms import ModelTerm, model_terms
-from lmmsparse.frame.output import to_library
 from lmmsparse.inference.ddf import checked_ddf
 from lmmsparse.inference.hypotheses.likelihood_ratio import likelihood_ratio
 from lmmsparse.inference.hypotheses.reduced import (

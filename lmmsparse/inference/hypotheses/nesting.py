@@ -10,6 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from lmmsparse.design.coordinates import WorkingBlock, WorkingDesign
+from lmmsparse.design.identifiability import term_kernels
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.numerics.orthonormal import gram
@@ -115,7 +116,14 @@ def _block_is_nested(
     large_terms: tuple[RandomTerm, ...],
     weights: Float | None,
 ) -> bool:
-    """In an orthonormal basis of all columns the covariances of a term are spanned by v_a v_bᵀ + v_b v_aᵀ."""
+    """In an orthonormal basis of all columns the covariances of a term are spanned by v_a v_bᵀ + v_b v_aᵀ.
+
+    Those of one correlation and several standard deviations are no linear space: they have no sums in them.
+    """
+    if not all(large_terms[t].structure.linear for t in large.terms):
+        structures = [small_terms[t].structure for t in small.terms]
+        if len(structures) > 1 or (structures[0].keyword == "us" and structures[0].size > 1):
+            return False
     own = [np.where(parts[:, None] == h, small.columns, 0.0) for h in range(int(parts.max()) + 1)]
     columns = np.hstack([*own, large.columns])
     values, vectors = np.linalg.eigh(gram(columns, weights))
@@ -131,10 +139,10 @@ def _block_is_nested(
 
 
 def _kernels(coefficients: Float, block: WorkingBlock, terms: tuple[RandomTerm, ...]) -> Float:
-    out, start = [], 0
+    out: list[Float] = []
+    start = 0
     for t in block.terms:
-        for a, b in zip(*terms[t].structure.entries, strict=True):
-            product = np.outer(coefficients[start + a], coefficients[start + b])
-            out.append((product + product.T).ravel())
-        start += terms[t].structure.size
+        structure = terms[t].structure
+        out += term_kernels(structure, coefficients[start : start + structure.size])
+        start += structure.size
     return np.array(out)

@@ -11,7 +11,7 @@ from lmmsparse.arguments import is_whole
 from lmmsparse.errors import ArgumentError
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.fitted.simulate import generator
-from lmmsparse.frame.output import to_library
+from lmmsparse.frame.libraries import to_library
 from lmmsparse.inference.hypotheses.likelihood_ratio import likelihood_ratio
 from lmmsparse.inference.hypotheses.reduced import check_likelihood, random_reductions, refitted_criterion
 from lmmsparse.inference.hypotheses.simulated_ratio import simulated_ratio

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lmmsparse.covariance.protocols import Keeps
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import ArgumentError, ConvergenceWarning
-from lmmsparse.estimation.fit import controlled_fit
+from lmmsparse.estimation.again import fit_parts
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.formula import Bar
 from lmmsparse.frame import ModelFrame
@@ -19,7 +20,6 @@ from lmmsparse.frame.model_matrix import Design
 from lmmsparse.frame.model_terms import ModelTerm, model_terms
 from lmmsparse.inference.hypotheses.term_contrasts import marginal_contrast, without
 from lmmsparse.numerics.rank import independent_columns
-from lmmsparse.objective.linear import make_objective
 
 Float = NDArray[np.float64]
 
@@ -113,11 +113,12 @@ def random_reductions(
     for t, term in enumerate(terms):
         whole = bars[term.bar].name
         for label, columns, gone in _reduced_columns(term, model_terms(designs[term.bar])):
-            rest = () if columns.shape[1] == 0 else (term.with_columns(columns, type(term.structure)),)
+            rest = () if columns.shape[1] == 0 else (term.with_columns(columns),)
             reduced = (*terms[:t], *rest, *terms[t + 1 :])
             name = f"{label} in {whole}" if label else whole
             component = (t, gone[0]) if len(gone) == 1 else None
-            out.append(RandomReduction(name, reduced, len(term.names) - columns.shape[1], component))
+            variances = term.structure.n_variances - (rest[0].structure.n_variances if rest else 0)
+            out.append(RandomReduction(name, reduced, variances, component))
     return out
 
 
@@ -125,14 +126,18 @@ def _reduced_columns(term: RandomTerm, parts: Sequence[ModelTerm]) -> list[tuple
     """Reductions of a term: label, none when nothing is left of it; remaining columns; independent ones that go."""
     n, k = term.columns.shape
     nothing = np.empty((n, 0))
+    may_turn = term.structure.keeps is Keeps.TRIANGULAR
+    if term.structure.keeps is Keeps.SCALE or (len(parts) == 1 and not may_turn):
+        return [("", nothing, [] if term.structure.correlated else list(range(k)))]
     if len(parts) == 1:
-        if parts[0].numeric or parts[0].is_intercept or not term.structure.rotates:
+        if parts[0].numeric or parts[0].is_intercept:
             return [("", nothing, list(range(k)))]
         # the levels of a factor: (0 + f | g) to (1 | g)
         return [(parts[0].label, np.broadcast_to(np.ones(1), (n, 1)), [])]
-    if not term.structure.rotates:
+    if not may_turn:
         names = [(("1" if part.is_intercept else part.label), list(part.columns)) for part in parts]
-        return [(label, np.delete(term.columns, own, axis=1), own) for label, own in names]
+        independent = not term.structure.correlated
+        return [(label, np.delete(term.columns, own, axis=1), own if independent else []) for label, own in names]
     maps = [(part.label, without(marginal_contrast(part, parts, k))) for part in droppable(parts)]
     return [(label, term.columns @ W, []) for label, W in maps]
 
@@ -159,11 +164,8 @@ def refitted_criterion(model: FittedModel, label: str, X: Float, terms: tuple[Ra
     if not terms:
         objective = model.objective if model.objective.reml == reml else model.objective.with_reml(reml)
         return objective(np.zeros(len(objective.theta_names)))
-    frame, control = model.frame, model.control
-    objective = make_objective(
-        frame.y_less_offset, X, terms, weights=frame.weights, reml=reml, memory_limit=control.memory_bytes
-    )
-    estimates, info = controlled_fit(objective, control)
-    if not info.converged:
-        warnings.warn(f"the fit without {label}: {info.message}", ConvergenceWarning, stacklevel=3)
-    return estimates.criterion
+    frame = model.frame
+    found = fit_parts(frame.y_less_offset, X, terms, weights=frame.weights, reml=reml, control=model.control)
+    if not found.info.converged:
+        warnings.warn(f"the fit without {label}: {found.info.message}", ConvergenceWarning, stacklevel=3)
+    return found.estimates.criterion

@@ -62,9 +62,9 @@ def simulated_ratio(
     nsim : int
     rng : numpy.random.Generator
     """
-    factor, columns = objective.working.columns[component[0]]
+    block = objective.blocks[component[0]]
     try:
-        spectrum = null_spectrum(objective.working.products, factor, columns.start + component[1], objective.reml)
+        spectrum = null_spectrum(objective.products, block.factor, block.columns.start + component[1], objective.reml)
     except ArgumentError as error:
         return SimulatedRatio(np.nan, f"not simulated: {error}")
     reached = np.count_nonzero(simulated_ratios(spectrum, nsim, rng) >= statistic - ROUNDING)

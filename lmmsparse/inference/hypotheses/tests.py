@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from lmmsparse.arguments import checked_flag, checked_level, is_whole
 from lmmsparse.errors import ArgumentError, RankDeficiencyWarning
 from lmmsparse.fitted.model import FittedModel
+from lmmsparse.frame.libraries import to_library
 from lmmsparse.frame.model_terms import ModelTerm, model_terms
-from lmmsparse.frame.output import to_library
 from lmmsparse.inference.ddf import checked_ddf, joint_test, single_tests
 from lmmsparse.inference.hypotheses.anova import compared
 from lmmsparse.inference.hypotheses.contrast_matrix import contrast_rows

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from lmmsparse.arguments import checked_level
 from lmmsparse.errors import ArgumentError
 from lmmsparse.estimation.estimates import Estimates
-from lmmsparse.frame.output import to_library
+from lmmsparse.frame.libraries import to_library
+from lmmsparse.inference.parameters import selected_parameters
 from lmmsparse.inference.profile.path import NEAR, Path, Step, follow, hermite, interpolate, lowest
 from lmmsparse.inference.profile.restricted import Parameter, Point, RestrictedDeviance
-from lmmsparse.inference.selection import selected_parameters
 from lmmsparse.numerics.distributions import normal_quantile
 from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.linear import Objective
@@ -215,7 +215,7 @@ def profile_curve(
         By how much the lowest deviance on the path lies below that of the fit.
     """
     deviance = RestrictedDeviance(objective, estimates, parameter)
-    if parameter.kind == "cor" and not deviance.start[-2:].all():
+    if deviance.undefined:
         return _free_correlation(deviance, parameter, every), 0.0
     with single_threaded_blas():
         path: Path[Point] = follow(
@@ -253,11 +253,17 @@ def profile_curve(
 
 
 def _ceiling(objective: Objective, estimates: Estimates, parameter: Parameter) -> Point | None:
-    """The point of lowest deviance where one of the two effects has no variance: no correlation can be worse."""
-    found = []
-    for effect in parameter.effects:
-        deviance = RestrictedDeviance(objective, estimates, replace(parameter, kind="sd", effects=(effect,)))
-        found.append(lowest(deviance, deviance.start, deviance.c, deviance.scale, 0.0, deviance.lifted))
+    """The point of lowest deviance where one of the two effects has no variance: no correlation can be worse.
+
+    None where no standard deviation alone leaves the correlation without meaning.
+    """
+    if len(parameter.effects) > 2:
+        return None
+    quantities, found = objective.terms[parameter.term].structure.quantities, []
+    for q, quantity in enumerate(quantities):
+        if quantity.kind == "sd" and quantity.effects in [(effect,) for effect in parameter.effects]:
+            deviance = RestrictedDeviance(objective, estimates, replace(parameter, kind="sd", quantity=q))
+            found.append(lowest(deviance, deviance.start, deviance.c, deviance.scale, 0.0, deviance.lifted))
     return min((point for point in found if point is not None), key=lambda point: point.value, default=None)
 
 

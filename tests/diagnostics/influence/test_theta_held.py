@@ -16,6 +16,7 @@ from lmmsparse.diagnostics.influence.inverses import Columns
 from lmmsparse.diagnostics.influence.rebuild import remaining_equations
 from lmmsparse.diagnostics.influence.theta_held import held_estimates
 from lmmsparse.estimation.estimates import user_estimates
+from lmmsparse.estimation.table import EstimateTable
 from tests.designs import Case, Float, cases_with_theta, generated, make_case, make_term, needs_cholmod, sparse_cores
 
 few = settings(generated, max_examples=15)
@@ -60,9 +61,9 @@ def assert_exact(case: Case, theta: Float, kind: str) -> None:
     C = oracle.sigma2 * np.linalg.inv(oracle.information_of_beta)
     for i in range(deletions.count):
         beta, covariance, sigma = without(case, theta, np.flatnonzero(deletions.codes != i))
-        assert_allclose(left.sigma[i], sigma, rtol=1e-8)
-        assert_allclose((left.beta[i] - beta) / np.sqrt(np.diag(C)), 0.0, atol=1e-7)
-        assert_allclose(left.std_error[i], np.sqrt(np.diag(covariance)), rtol=1e-8)
+        assert_allclose(left.table.sigma[i], sigma, rtol=1e-8)
+        assert_allclose((left.table.beta[i] - beta) / np.sqrt(np.diag(C)), 0.0, atol=1e-7)
+        assert_allclose(left.table.std_error[i], np.sqrt(np.diag(covariance)), rtol=1e-8)
         if p:
             shift = beta - oracle.beta
             assert_allclose(left.cooks[i], shift @ np.linalg.solve(C, shift) / p, rtol=1e-6, atol=1e-12)
@@ -97,8 +98,12 @@ def test_sparse_cores(kind: str, drawn: tuple[Case, Float]) -> None:
 
 
 def assert_same(one: RemainingEstimates, other: RemainingEstimates) -> None:
-    for part in fields(RemainingEstimates):
-        assert_allclose(getattr(one, part.name), getattr(other, part.name), rtol=1e-8, atol=1e-10, err_msg=part.name)
+    for a, b, names in (
+        (one.table, other.table, [part.name for part in fields(EstimateTable)]),
+        (one, other, ["cooks", "mdffits", "covratio"]),
+    ):
+        for name in names:
+            assert_allclose(getattr(a, name), getattr(b, name), rtol=1e-8, atol=1e-10, err_msg=name)
 
 
 @pytest.mark.parametrize("kind", PARTITIONS)
@@ -167,8 +172,8 @@ def test_unconnected_levels_share_columns(monkeypatch: pytest.MonkeyPatch) -> No
     terms = (make_term(a, group="a"), make_term(b, group="b"))
     case = Case(rng.normal(size=n) + rng.normal(size=60)[a], x, terms)
     with sparse_cores():
-        working = case.objective().working
-        rows, columns = Columns(working).numbers(np.arange(sum(q for q, _ in working.plan.shapes)))
+        plan = case.objective().plan
+        rows, columns = Columns(plan).numbers(np.arange(sum(q for q, _ in plan.shapes)))
     assert columns <= 9 and rows > 60
     monkeypatch.setattr(held, "remaining_equations", None)  # nothing is formed anew
     for kind in ("first", "last", "labels"):
@@ -189,9 +194,9 @@ def test_shared_levels_that_do_not_occur_together(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(held, "remaining_equations", None)
     left, theta = found(case, np.array([1.4, 0.9]), deletions), np.array([1.4, 0.9])
     beta, covariance, sigma = without(case, theta, np.arange(2, 42))
-    assert_allclose(left.beta[0], beta, rtol=1e-9)
-    assert_allclose(left.std_error[0], np.sqrt(np.diag(covariance)), rtol=1e-9)
-    assert_allclose(left.sigma[0], sigma, rtol=1e-10)
+    assert_allclose(left.table.beta[0], beta, rtol=1e-9)
+    assert_allclose(left.table.std_error[0], np.sqrt(np.diag(covariance)), rtol=1e-9)
+    assert_allclose(left.table.sigma[0], sigma, rtol=1e-10)
 
 
 @pytest.mark.parametrize("theta", [1e4, 1e5])
@@ -202,8 +207,8 @@ def test_huge_variances(theta: float) -> None:
     left = found(case, at, deletions)
     for i in range(deletions.count):
         beta, covariance, sigma = without(case, at, np.flatnonzero(deletions.codes != i))
-        assert_allclose(left.sigma[i], sigma, rtol=1e-5)
-        assert_allclose(left.beta[i, 1], beta[1], rtol=1e-4, atol=1e-4 * np.sqrt(covariance[1, 1]))
+        assert_allclose(left.table.sigma[i], sigma, rtol=1e-5)
+        assert_allclose(left.table.beta[i, 1], beta[1], rtol=1e-4, atol=1e-4 * np.sqrt(covariance[1, 1]))
 
 
 # -- rows that are left do not determine everything -------------------------------------------------------------
@@ -219,12 +224,12 @@ def test_coefficients_that_are_not_estimable() -> None:
     left = found(case, np.array([0.8]), partition(case, "first"))
     kept = [0, 1, 3]
     beta, covariance, sigma = without(replace(case, X=X[:, kept]), np.array([0.8]), np.flatnonzero(g != 7))
-    assert np.isnan(left.beta[7, 2]) and np.isnan(left.std_error[7, 2])
-    assert_allclose(left.beta[7, kept], beta, rtol=1e-8)
-    assert_allclose(left.std_error[7, kept], np.sqrt(np.diag(covariance)), rtol=1e-8)
-    assert_allclose(left.sigma[7], sigma, rtol=1e-9)
+    assert np.isnan(left.table.beta[7, 2]) and np.isnan(left.table.std_error[7, 2])
+    assert_allclose(left.table.beta[7, kept], beta, rtol=1e-8)
+    assert_allclose(left.table.std_error[7, kept], np.sqrt(np.diag(covariance)), rtol=1e-8)
+    assert_allclose(left.table.sigma[7], sigma, rtol=1e-9)
     assert np.isnan([left.cooks[7], left.mdffits[7], left.covratio[7]]).all()
-    assert np.isfinite(left.beta[:7]).all()
+    assert np.isfinite(left.table.beta[:7]).all()
 
 
 def test_all_coefficients_are_lost_with_their_variable() -> None:
@@ -234,14 +239,18 @@ def test_all_coefficients_are_lost_with_their_variable() -> None:
     X = np.column_stack([np.ones(30), np.where(g == 2, rng.normal(size=30), 4.0)])
     case = Case(rng.normal(size=30) + rng.normal(size=6)[g], X, (make_term(g),))
     left = found(case, np.array([0.5]), partition(case, "first"))
-    assert np.isnan(left.beta[2]).all() and np.isfinite(left.sigma[2])
+    assert np.isnan(left.table.beta[2]).all() and np.isfinite(left.table.sigma[2])
     _, _, sigma = without(replace(case, X=X[:, :1]), np.array([0.5]), np.flatnonzero(g != 2))
-    assert_allclose(left.sigma[2], sigma, rtol=1e-9)
+    assert_allclose(left.table.sigma[2], sigma, rtol=1e-9)
 
 
 def test_no_degree_of_freedom_is_left() -> None:
     case = make_case("one", [[(1, True)]], p=3, n=16)
     codes = np.concatenate([np.zeros(13, dtype=int), np.ones(3, dtype=int)])
     left = found(case, np.array([0.7]), Deletions(codes, 2))
-    assert np.isnan(left.sigma[0]) and np.isnan(left.std_error[0]).all() and np.isfinite(left.beta[0]).all()
-    assert np.isfinite(left.sigma[1])
+    assert (
+        np.isnan(left.table.sigma[0])
+        and np.isnan(left.table.std_error[0]).all()
+        and np.isfinite(left.table.beta[0]).all()
+    )
+    assert np.isfinite(left.table.sigma[1])

@@ -18,15 +18,16 @@ from lmmsparse import lmer
 from lmmsparse.errors import ArgumentError, FactorizationError, NewDataError
 from lmmsparse.inference.bootstrap.draws import Cases, chosen_cases, draw_cases, reflated_modes, reflated_residuals
 from lmmsparse.inference.bootstrap.replicates import case_model, pieces, responses
-from lmmsparse.inference.bootstrap.result import Bootstrap, model_clusters, variance_values
+from lmmsparse.inference.bootstrap.result import Bootstrap, model_clusters
 from lmmsparse.inference.bootstrap.workers import in_processes
+from lmmsparse.inference.parameters import stacked_deviations
 
 DAYS = "Reaction ~ Days + (Days|Subject)"
 
 
 def values_of(m: Any) -> np.ndarray:
     found = m.estimates
-    sdcor = variance_values(m.terms, found.theta[None], np.array([found.sigma]))[0]
+    sdcor = stacked_deviations(m.terms, found.theta[None], np.array([found.sigma]))[0]
     return np.concatenate([sdcor, [m.sigma], m.fixef])
 
 

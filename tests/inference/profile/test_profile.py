@@ -11,7 +11,7 @@ import pytest
 from scipy.optimize import minimize
 
 from lmmsparse import lmer, load_dataset
-from lmmsparse.covariance.structure import Unstructured
+from lmmsparse.covariance import Unstructured
 from lmmsparse.errors import ArgumentError, LmmWarning, SingularFitWarning
 from lmmsparse.inference.profile.path import hermite
 from lmmsparse.inference.profile.profile import profile_limits
@@ -189,7 +189,9 @@ def test_gradient_is_that_of_central_differences(formula, fit):
         np.testing.assert_allclose(
             point.gradient * D.scale, np.array(numeric) * D.scale, atol=2e-5, err_msg=parameter.name
         )
-        dense = dense_deviance(m, point.covariances, point.sigma, point.beta)
+        a, *correlation, b, sigma = point.quantities
+        covariance = np.diag([a, b]) @ (np.eye(2) + sum(correlation) * (1.0 - np.eye(2))) @ np.diag([a, b])
+        dense = dense_deviance(m, [covariance], sigma, point.beta)
         assert point.value + m.objective.constant == pytest.approx(dense, abs=1e-7)
 
 

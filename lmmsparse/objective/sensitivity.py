@@ -1,0 +1,105 @@
+"""Second derivatives of the criterion at its minimum, and how XᵀV⁻¹X depends on θ: what inference rests on.
+
+The parameters are φ = (θ, log σ) in working coordinates.  Nothing here has n rows, and no q × q matrix is formed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmmsparse.objective.blocks import Block
+from lmmsparse.objective.points import Point
+from lmmsparse.objective.profiled import WorkingObjective
+from lmmsparse.pls.solution import Solution, directions
+
+Float = NDArray[np.float64]
+
+# Step of the central differences of the gradient, in units of a relative standard deviation.
+STEP = 1e-4
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """Second derivatives at a minimum.
+
+    Attributes
+    ----------
+    hessian : (n_theta + 1, n_theta + 1) array
+        Of the criterion d(θ, σ), σ not profiled out, with respect to θ and σ (in units of σ̂).
+    units : (n_theta + 1,) array
+        Steps of θ and σ that change the criterion about equally.
+    information_slopes : (n_theta, p, p) array
+        −∂(XᵀV⁻¹X)/∂θ_i.
+    """
+
+    hessian: Float
+    units: Float
+    information_slopes: Float
+
+
+def sensitivity(working: WorkingObjective, point: Point) -> Sensitivity:
+    """Second derivatives at the minimum of a criterion.
+
+    With s = σ², m = n − p (n for ML) and r² the penalized residual sum of squares, d(θ, s) = … + m log s + r²(θ)/s has
+    ∂²d/∂s² = m/s² and ∂²d/∂s∂θ = −(∂r²/∂θ)/s² at s = r²/m, so that its Hessian follows from that of the profiled
+    criterion, which is found by central differences of the analytic gradient.
+    """
+    units = np.append(step_units(working.blocks, point.theta), 1.0)
+    profiled = _profiled_hessian(working, point, STEP * units[:-1])
+    J = covariance_jacobian(working.blocks, point.theta)
+    decrease = J.T @ _residual_slopes(point.solution)
+    n_theta, degrees = len(point.theta), working.degrees
+    # per unit of σ̂: ∂/∂log σ at σ̂, hence the factors 2 and 4
+    mixed = -2.0 * decrease / point.sigma2
+    hessian = np.empty((n_theta + 1, n_theta + 1))
+    hessian[:n_theta, :n_theta] = profiled + np.outer(mixed, mixed) / (4.0 * degrees)
+    hessian[:n_theta, n_theta] = hessian[n_theta, :n_theta] = mixed
+    hessian[n_theta, n_theta] = 4.0 * degrees
+    return Sensitivity(hessian, units, np.tensordot(J.T, _information_slopes(point.solution), axes=1))
+
+
+def step_units(blocks: tuple[Block, ...], theta: Float) -> Float:
+    """A step of every parameter that is small beside the standard deviations it belongs to, (n_theta,)."""
+    return np.concatenate([block.structure.step_units(theta[block.parameters]) for block in blocks])
+
+
+def covariance_jacobian(blocks: tuple[Block, ...], theta: Float) -> Float:
+    """∂Σ/∂θ on the supports of all terms, (s, n_theta)."""
+    J = np.zeros((blocks[-1].support.stop, len(theta)))
+    for block in blocks:
+        J[block.support, block.parameters] = block.structure.jacobian(theta[block.parameters])
+    return J
+
+
+def _profiled_hessian(working: WorkingObjective, point: Point, steps: Float) -> Float:
+    """Hessian of the profiled criterion with respect to θ by central differences of its gradient."""
+    n_theta = len(point.theta)
+    hessian = np.empty((n_theta, n_theta))
+    for i, (unit, step) in enumerate(zip(np.eye(n_theta), steps, strict=True)):
+        ends = []
+        for sign in (1.0, -1.0):
+            beside = working.evaluate(point.theta + sign * step * unit)
+            ends.append(working.differentiate(beside).gradient)
+        hessian[i] = (ends[0] - ends[1]) / (2.0 * step)
+    return (hessian + hessian.T) / 2
+
+
+def _residual_slopes(solution: Solution) -> Float:
+    """∂r²/∂Σ_i = −sᵀ(∂Σ/∂Σ_i)s with s = ZᵀWe."""
+    return -directions(solution.residual_scores(), solution.request.entries)[1]
+
+
+def _information_slopes(solution: Solution) -> Float:
+    """−∂(XᵀV⁻¹X)/∂Σ_i = Sᵀ(∂Σ/∂Σ_i)S, (s, p, p), with S = ZᵀV⁻¹X."""
+    entries, p = solution.request.entries, len(solution.beta)
+    slopes = np.zeros((len(entries[0]), p, p))
+    if not p:
+        return slopes
+    S = solution.fixed_scores()
+    for i, (g, a, b) in enumerate(zip(*entries, strict=True)):
+        product = S[g][:, a].T @ S[g][:, b]
+        slopes[i] = product if a == b else product + product.T
+    return slopes
