@@ -2,8 +2,8 @@
 #
 #   Rscript tests/references/reference.R DIRECTORY [PART ...]
 #
-# Writes lme4.json, edge_cases.json, summary/*.txt and inference_*.json into DIRECTORY; with parts named, only those.
-# Needs R with lme4, lmerTest, pbkrtest, glmmTMB, RLRsim, numDeriv, boot, performance and jsonlite, and about five
+# Writes lme4.json, edge_cases.json, summary/*.txt, inference_*.json and structures.json into DIRECTORY; with parts named, only those.
+# Needs R with lme4, lmerTest, pbkrtest, glmmTMB, RLRsim, numDeriv, boot, performance, nlme and jsonlite, and about five
 # minutes, most of them for InstEval.
 suppressMessages({
   library(lme4)
@@ -17,7 +17,7 @@ script <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)
 here <- dirname(normalizePath(script))
 packaged <- file.path(here, "..", "..", "lmmsparse", "datasets", "data")
 parts <- c("models", "edge_cases", "summaries", "testing", "reporting", "profiling", "bootstrap", "components",
-           "prediction", "influence")
+           "prediction", "influence", "structures")
 
 arguments <- commandArgs(TRUE)
 directory <- if (length(arguments)) arguments[1] else here
@@ -41,3 +41,4 @@ if ("bootstrap" %in% chosen) write_answers(bootstrap_answers(), "inference_boots
 if ("components" %in% chosen) write_answers(component_answers(), "inference_components.json")
 if ("prediction" %in% chosen) write_answers(prediction_answers(), "inference_prediction.json")
 if ("influence" %in% chosen) write_answers(influence_answers(), "inference_influence.json")
+if ("structures" %in% chosen) write_answers(structure_answers(), "structures.json")
