@@ -16,11 +16,11 @@ help: ## this list
 demo: $(READY_RUN) ## a first fit, with all the set-up that it needs
 	@$(VENV)/bin/lmmsparse demo
 
-test: $(READY_TEST) ## style, types and tests, with all the set-up that they need
-	@VENV=$(VENV) scripts/check.sh style types tests
+test: $(READY_TEST) ## style, layers, types and tests, with all the set-up that they need
+	@VENV=$(VENV) scripts/check.sh style cython layers types tests
 
-lint: $(READY_TEST) ## style and types only
-	@VENV=$(VENV) scripts/check.sh style types
+lint: $(READY_TEST) ## style, layers and types only
+	@VENV=$(VENV) scripts/check.sh style cython layers types
 
 benchmark: $(READY_RUN) ## seconds, evaluations and peak memory, beside the programs that are there (docs/benchmarks.md)
 	@$(VENV)/bin/python -m benchmarks run $(BENCHMARK) --out $(VENV)/benchmarks.json

@@ -1,8 +1,8 @@
 """Steps of a blocked Cholesky factorization and of the inverse from it, for threads of our own.
 
-One Fortran-ordered array (n, n + 1) holds L in the lower triangle of its first n columns and the inverse C = (L Lᵀ)⁻¹ in
-the upper triangle of its last n.  A step works on the block J = start … stop−1; ranges of rows or columns with the same
-J never overlap, so that they may go to different threads.  BLAS is SciPy's.
+One Fortran-ordered array (n, n + 1) holds L in the lower triangle of its first n columns and the inverse C = (L Lᵀ)⁻¹
+in the upper triangle of its last n.  A step works on the block J = start … stop−1; ranges of rows or columns with the
+same J never overlap, so that they may go to different threads.  BLAS is SciPy's.
 """
 
 from scipy.linalg.cython_blas cimport dgemm, dsymm, dsyrk, dtrsm
@@ -75,7 +75,10 @@ def invert_diagonal(double[::1, :] matrix, int start, int stop):
 
 
 def scale_rows(const double[::1, :] matrix, int start, int stop, double[::1, :] scaled, int first, int last):
-    """scaled = (L_QJ L_JJ⁻¹)ᵀ for the rows Q = first … last−1 below J: columns first − stop … of (size of J, n − stop)."""
+    """scaled = (L_QJ L_JJ⁻¹)ᵀ for the rows Q = first … last−1 below J.
+
+    They are the columns from first − stop on of an array (size of J, n − stop).
+    """
     cdef int ld = matrix.shape[0], size = stop - start, width = last - first, height = scaled.shape[0], i, j
     cdef double one = 1.0
     cdef double* corner = <double*> &matrix[0, 0] + start + <Py_ssize_t> start * ld

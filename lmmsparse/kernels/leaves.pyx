@@ -1,7 +1,7 @@
 """Kernels of the peel: elimination and selected inverse of block-diagonal leading blocks.
 
-A leaf is one level ℓ of a peeled grouping factor with its K × K block of M(θ) = ΛᵀZᵀWZΛ + I.  It is coupled to one level
-of every factor peeled after it (its parent there, K_parent × K values) and to rows of the core: entries
+A leaf is one level ℓ of a peeled grouping factor with its K × K block of M(θ) = ΛᵀZᵀWZΛ + I.  It is coupled to one
+level of every factor peeled after it (its parent there, K_parent × K values) and to rows of the core: entries
 indptr[ℓ] … indptr[ℓ+1]−1, K values each.  L is written w on the couplings and l on the diagonal blocks.
 """
 

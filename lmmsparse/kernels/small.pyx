@@ -7,8 +7,8 @@ of fixed effects:
     rest     (R, R), symmetric, with the cross-products of the other random effects and of X
 
 A problem scales the random effects by its templates λ, adds I, and eliminates leaves, other random effects and fixed
-effects in this order; what is left of yᵀWy is r².  With X among the eliminated rows the inverse on the random effects is
-M⁻¹ + U_X (XᵀV⁻¹X)⁻¹ U_Xᵀ, as the REML criterion wants it.
+effects in this order; what is left of yᵀWy is r².  With X among the eliminated rows the inverse on the random effects
+is M⁻¹ + U_X (XᵀV⁻¹X)⁻¹ U_Xᵀ, as the REML criterion wants it.
 """
 
 from libc.math cimport log, sqrt
@@ -177,8 +177,8 @@ def evaluate(
     const int32_t[::1] response, const double[:, :, ::1] lam, const double[:, :, :, ::1] templates,
     const int32_t[::1] owner, const int32_t[::1] row, const int32_t[::1] column,
     double degrees, bint reml, double smallest_share, double smallest_pivot, double smallest_remainder,
-    double[:, ::1] scalars, double[:, ::1] effects, double[:, :, ::1] fixed, double[:, :, ::1] leaf_sums, double[:, :, :, ::1] rest_sums,
-    double[:, :, ::1] information, int32_t[::1] failed,
+    double[:, ::1] scalars, double[:, ::1] effects, double[:, :, ::1] fixed, double[:, :, ::1] leaf_sums,
+    double[:, :, :, ::1] rest_sums, double[:, :, ::1] information, int32_t[::1] failed,
 ):
     """Evaluate problems i = 0, 1, …, each with its templates and one of the responses.
 

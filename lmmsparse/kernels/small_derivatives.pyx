@@ -104,7 +104,8 @@ cdef void average_information(
                 value += rest[j * R + i] * work.c[t * random + rows + i]
             work.Ac[t * all_rows + rows + j] = value
         if R and rows:
-            dgemv("N", &R, &rows, &unit, <double*> B, &R, work.c + t * random, &one, &unit, work.Ac + t * all_rows + rows, &one)
+            dgemv("N", &R, &rows, &unit, <double*> B, &R, work.c + t * random, &one,
+                  &unit, work.Ac + t * all_rows + rows, &one)
         for leaf in range(n.q):
             for a in range(K):
                 value = 0.0
@@ -132,7 +133,8 @@ cdef void average_information(
         scale_rest(work.Ac + t * all_rows + rows, 1, r, factor, sizes, templates, width)
         if R:
             if rows:
-                dgemv("N", &R, &rows, &minus, work.w, &full, work.Ac + t * all_rows, &one, &unit, work.Ac + t * all_rows + rows, &one)
+                dgemv("N", &R, &rows, &minus, work.w, &full, work.Ac + t * all_rows, &one,
+                      &unit, work.Ac + t * all_rows + rows, &one)
             dtrsv("L", "N", "N", &R, work.S, &full, work.Ac + t * all_rows + rows, &one)
     for t in range(T):
         work.v[t] = ddot(&random, s, &one, work.c + t * random, &one)
