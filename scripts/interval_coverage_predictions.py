@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How often 95 % intervals of predictions hold the truth, by simulation from a small balanced design.
 
-    python scripts/coverage_predictions.py [--sets 1000] [--seed 0]
+    python scripts/interval_coverage_predictions.py [--sets 1000] [--seed 0]
 
 A data set has 30 groups of 4 rows, a treatment of half of the groups and a covariate within them; residuals have
 standard deviation 1, intercepts of groups one of three.  Prints a Markdown table of coverage in per cent with its Monte

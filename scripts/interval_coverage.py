@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How often 95 % intervals of fixed effects hold the true value, by simulation from a small balanced design.
 
-    python scripts/coverage.py [--sets 1000] [--replicates 500] [--seed 0] [--workers 1] [--output FILE]
+    python scripts/interval_coverage.py [--sets 1000] [--replicates 500] [--seed 0] [--workers 1] [--output FILE]
 
 A data set has 30 groups of 4 rows, a treatment of half of the groups and a covariate within them; intercepts of groups
 have standard deviation 1, as residuals have.  Prints a Markdown table of coverage in per cent and mean length, and the
