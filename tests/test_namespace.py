@@ -1,9 +1,11 @@
-"""The public names: what the methods of a model return can be named in type hints."""
+"""The public names: which there are, that each says what it is, and that what methods return can be named."""
 
 from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -11,12 +13,53 @@ import lmmsparse
 from lmmsparse import LinearMixedModel, modular, results
 from lmmsparse.inference import anova
 
+# What users call, with an example in its docstring.
+CALLED = {"Control", "anova", "list_datasets", "lmer", "load_dataset", "parse_formula"}
+# The stages behind lmer and what they make.
+STAGES = {"Objective", "build_model_frame", "fit", "make_objective", "random_terms"}
+# What methods return, for type hints: the methods have the examples.
+RETURNED = {
+    "Bootstrap",
+    "Influence",
+    "IntraclassCorrelation",
+    "LinearMixedModel",
+    "MarginalCovariance",
+    "Profile",
+    "RSquared",
+    "Refits",
+    "Singularity",
+    "Summary",
+    "VarCorr",
+}
+# What all errors and all warnings are.
+BASES = {"LmmError", "LmmWarning"}
 
-def test_all_names_are_there():
-    names = lmmsparse.__all__
-    assert len(set(names)) == len(names)
-    assert all(hasattr(lmmsparse, name) for name in names)
+
+def test_the_names_are_these_and_no_others():
+    assert sorted(lmmsparse.__all__) == sorted(CALLED | STAGES | RETURNED | BASES)
     assert lmmsparse.anova is anova
+
+
+def test_a_star_gives_what_is_promised():
+    code = "from lmmsparse import *; print(*sorted(name for name in dir() if not name.startswith('__')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == sorted(lmmsparse.__all__)
+
+
+@pytest.mark.parametrize("name", sorted(CALLED | STAGES | RETURNED | BASES))
+def test_a_public_name_says_what_it_is(name):
+    text = inspect.getdoc(getattr(lmmsparse, name)) or ""
+    assert text.strip()
+    assert name not in CALLED or ">>>" in text
+
+
+@pytest.mark.parametrize("name", [name for name in dir(LinearMixedModel) if not name.startswith("_")])
+def test_what_a_model_can_do_is_described(name):
+    """Methods with an example, properties in words."""
+    attribute = inspect.getattr_static(LinearMixedModel, name)
+    text = inspect.getdoc(attribute) or ""
+    assert text.strip()
+    assert ">>>" in text or not inspect.isfunction(attribute)
 
 
 @pytest.mark.parametrize(
