@@ -7,6 +7,8 @@
 return, for type hints and ``isinstance``; most of both can be had from here too.
 """
 
+from importlib.metadata import version as _version
+
 from lmmsparse.datasets import list_datasets, load_dataset
 from lmmsparse.design.terms import random_terms
 from lmmsparse.diagnostics.influence import Influence
@@ -28,7 +30,7 @@ from lmmsparse.report.summary import Summary
 from lmmsparse.variance.marginal import MarginalCovariance
 from lmmsparse.variance.shares import IntraclassCorrelation, RSquared
 
-__version__ = "0.1.0"
+__version__ = _version("lmmsparse")
 
 __all__ = [
     "Bootstrap",
