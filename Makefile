@@ -5,10 +5,14 @@ READY_RUN := $(VENV)/.ready-run
 READY_TEST := $(VENV)/.ready-test
 # What `make benchmark` measures; BENCHMARK= for everything, which takes hours.
 BENCHMARK ?= --models sleepstudy,sleepstudy-refits,InstEval,crossed-100k --timeout 120
+# What `make regress` compares the working tree with, how often each is measured, and on which models.
+BASE ?= main
+ROUNDS ?= 5
+MODELS ?=
 RECIPES := pyproject.toml meson.build lmmsparse/meson.build scripts/bootstrap.sh scripts/system.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint benchmark references datasets clean
+.PHONY: help demo test lint coverage benchmark regress references datasets clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
@@ -22,9 +26,16 @@ test: $(READY_TEST) ## style, layers, types and tests, with all the set-up that 
 lint: $(READY_TEST) ## style, layers and types only
 	@VENV=$(VENV) scripts/check.sh style cython layers types
 
+coverage: $(READY_TEST) ## the tests with their coverage of lines and branches, as tables and as pages
+	@COVERAGE=1 VENV=$(VENV) scripts/check.sh tests
+	@$(VENV)/bin/python scripts/coverage_floor.py --html build/coverage/html
+
 benchmark: $(READY_RUN) ## seconds, evaluations and peak memory, beside the programs that are there (docs/benchmarks.md)
 	@$(VENV)/bin/python -m benchmarks run $(BENCHMARK) --out $(VENV)/benchmarks.json
 	@$(VENV)/bin/python -m benchmarks check $(VENV)/benchmarks.json
+
+regress: $(READY_TEST) ## seconds and memory beside an earlier version, measured in turns (BASE=main MODELS=InstEval)
+	@$(VENV)/bin/python -m benchmarks regress --base $(BASE) --rounds $(ROUNDS) $(if $(MODELS),--models $(MODELS))
 
 references: ## lme4's answers for the tests, computed again (needs R with lme4, lmerTest, pbkrtest, jsonlite)
 	Rscript tests/references/reference.R tests/references

@@ -19,7 +19,7 @@ LONGEST_FILE = 400
 LONGEST_FUNCTION = 80  # without its docstring
 
 # Tests of the whole library, and of what lies beside the package.
-ACROSS = {"acceptance", "benchmarks"}
+ACROSS = {"acceptance", "benchmarks", "scripts"}
 # Tests of an aspect of a package that no module has the name of.
 ASPECTS = {
     "formula/test_errors",
