@@ -23,13 +23,15 @@ ACROSS = {"acceptance", "benchmarks", "scripts"}
 # Tests of an aspect of a package that no module has the name of.
 ASPECTS = {
     "formula/test_errors",
+    "formula/test_structures",
     "inference/test_scales",
+    "models/test_contents",
     "models/test_refit",
     "prediction/test_arguments",
     "prediction/test_references",
-    "prediction/test_simulate",
     "prediction/test_simulating",
     "prediction/test_standard_errors",
+    "report/test_summary_of_fits",
 }
 
 

@@ -212,7 +212,7 @@ class FittedModel:
         """
         frame = replace(self.frame, y=check_response(y, self.frame))
         found = fit_again(self.objective.with_response(frame.y_less_offset), self.control, near=self.theta)
-        return self._refitted(found, frame=frame, call=replace(self.call, repeatable=False)).warned()
+        return warned(self._refitted(found, frame=frame, call=replace(self.call, repeatable=False)))
 
     def refit_many(self, Y: ArrayLike) -> Refits:
         """The same model for many responses at once, each search warm from θ̂.
@@ -252,7 +252,7 @@ class FittedModel:
         """
         if not self.is_reml:
             return self
-        return self._refitted(fit_again(self.objective.with_reml(False), self.control)).warned()
+        return warned(self._refitted(fit_again(self.objective.with_reml(False), self.control)))
 
     def update(self, formula: str | None = None, **changes: Any) -> Self:
         """The model fitted again to the same data, to which it keeps a reference, with something changed.
@@ -286,12 +286,13 @@ class FittedModel:
     def _refitted(self, found: Fit, **changes: Any) -> Self:
         return replace(self, objective=found.objective, estimates=found.estimates, optinfo=found.info, **changes)
 
-    def warned(self) -> Self:
-        """The model itself, after warnings of what a reader must know of it, at the line that called the fit."""
-        redundant = redundant_terms(self.objective.design, self.terms, self.frame.weights)
-        names = self.optinfo.flat or tuple(name for t in redundant for name in self.terms[t].theta_names)
-        warn_of(self.estimates, self.optinfo, names, stacklevel=4)
-        return self
+
+def warned(model: Model) -> Model:
+    """The model, after warnings of what a reader must know of it, at the line that called its caller."""
+    redundant = redundant_terms(model.objective.design, model.terms, model.frame.weights)
+    names = model.optinfo.flat or tuple(name for t in redundant for name in model.terms[t].theta_names)
+    warn_of(model.estimates, model.optinfo, names, stacklevel=4)
+    return model
 
 
 def as_ml(model: Model) -> Model:

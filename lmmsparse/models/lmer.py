@@ -14,6 +14,7 @@ from lmmsparse.errors import ArgumentError, NoFixedEffectsWarning
 from lmmsparse.estimation.control import Control, as_control
 from lmmsparse.estimation.fit import controlled_fit
 from lmmsparse.fitted.call import Call
+from lmmsparse.fitted.model import warned
 from lmmsparse.formula import parse_formula
 from lmmsparse.frame import build_model_frame, open_table
 from lmmsparse.models.linear import LinearMixedModel
@@ -115,7 +116,7 @@ def lmer(
     first = None if start is None else objective.checked_start(start)
     watch = _print_evaluation if progress else None
     estimates, info = controlled_fit(objective, settings, start=first, watch=watch)
-    return LinearMixedModel(frame, terms, objective, estimates, info, settings, call).warned()
+    return warned(LinearMixedModel(frame, terms, objective, estimates, info, settings, call))
 
 
 def _print_evaluation(evaluation: Evaluation) -> None:

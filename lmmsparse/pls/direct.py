@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lmmsparse.crossproducts.blocks import CrossProducts
 from lmmsparse.errors import FactorizationError
 from lmmsparse.numerics.dense import inner, solve_lower, solve_lower_transposed
-from lmmsparse.pls.plan import Plan
+from lmmsparse.pls.plan import Plan, plan_of
 from lmmsparse.pls.releasable import ReleasableFactor
 from lmmsparse.pls.solution import Request, Solution
 from lmmsparse.pls.values import Values, lay_out
@@ -95,6 +95,15 @@ class LoadedDirect:
         factor = ReleasableFactor(self.engine.plan, self.values, self.products.rhs, list(templates))
         self._latest = ref(factor)
         return factor
+
+
+def fixed_equations(
+    products: CrossProducts, groups: tuple[str, ...], templates: Sequence[Float], memory_limit: float
+) -> Float:
+    """[X y]ᵀV⁻¹[X y], (p + 1, p + 1), by a factorization of its own; arguments as of `plan_of`."""
+    plan = plan_of(products.pattern, products.p, groups, memory_limit)
+    right = ReleasableFactor(plan, lay_out(plan, products), products.rhs, list(templates)).right
+    return np.asarray(products.fixed - sum(inner(r, r) for r in right))
 
 
 class Elimination(NamedTuple):

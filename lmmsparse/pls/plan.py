@@ -147,6 +147,14 @@ class Plan:
         """Number of random effects."""
         return sum(levels * size for levels, size in self.shapes)
 
+    @property
+    def solve_flops(self) -> float:
+        """Predicted for one column of M⁻¹."""
+        entries = 0.0 if self.core.matrix is None else self.core.matrix.factor_entries
+        for part in self.peeled:
+            entries += part.size * (len(part.rows) + part.n_levels * part.size)
+        return 4.0 * entries
+
     def __str__(self) -> str:
         lines = [f"plan for {self.q} random effects"]
         for part in self.peeled:

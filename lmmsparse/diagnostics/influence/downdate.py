@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from lmmsparse.design.coordinates import WorkingDesign
 from lmmsparse.diagnostics.influence.deletions import Deletions, Touched
-from lmmsparse.diagnostics.influence.inverses import Blocks
 from lmmsparse.kernels.sums import level_products
 from lmmsparse.numerics.dense import ranges
 from lmmsparse.objective.points import Point
+from lmmsparse.pls.effect_blocks import Blocks
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]

@@ -8,12 +8,9 @@ from numpy.typing import NDArray
 from lmmsparse.crossproducts.sums import cross_products
 from lmmsparse.design.coordinates import WorkingDesign, taken_rows
 from lmmsparse.diagnostics.influence.downdate import Equations
-from lmmsparse.numerics.dense import inner
 from lmmsparse.numerics.orthonormal import gram
 from lmmsparse.numerics.rank import independent_columns
-from lmmsparse.pls.factor import Factor
-from lmmsparse.pls.plan import plan_of
-from lmmsparse.pls.values import lay_out
+from lmmsparse.pls.direct import fixed_equations
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -32,10 +29,7 @@ def remaining_equations(known: Equations, rows: Index, memory_limit: float) -> F
     left = taken_rows(known.design, rows)
     weights = None if known.weights is None else known.weights[rows]
     products = cross_products(left, known.residual[rows], weights)
-    plan = plan_of(products.pattern, products.p, tuple(block.group for block in left.blocks), memory_limit)
-    factor = Factor(plan, lay_out(plan, products), list(known.templates))
-    right = factor.forward([lam.T @ b for lam, b in zip(known.templates, products.rhs, strict=True)])
-    return np.asarray(products.fixed - sum(inner(r, r) for r in right))
+    return fixed_equations(products, tuple(block.group for block in left.blocks), known.templates, memory_limit)
 
 
 def lost_directions(design: WorkingDesign, weights: Float | None, rows: Index) -> tuple[Float, Float]:

@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 from lmmsparse.diagnostics.influence.deletions import Deletions, Touched, touched_levels
 from lmmsparse.diagnostics.influence.downdate import Equations, left_out, normal_equations
 from lmmsparse.diagnostics.influence.estimates import RemainingEstimates, write_estimates, write_partial
-from lmmsparse.diagnostics.influence.inverses import Blocks, Columns, core_blocks, selected_blocks
 from lmmsparse.diagnostics.influence.rebuild import lost_directions, remaining_equations
 from lmmsparse.estimation.estimates import Estimates
 from lmmsparse.numerics.dense import ranges
 from lmmsparse.objective.linear import Objective
 from lmmsparse.pls.direct import SMALLEST_RESIDUAL
-from lmmsparse.pls.factor import SelectedInverse
-from lmmsparse.pls.plan import Plan
+from lmmsparse.pls.effect_blocks import Blocks, Columns, EffectBlocks
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -124,15 +122,10 @@ class _Routes:
         w, r = objective.weights, self.known.residual
         self.square = float(r @ (r if w is None else w * r))
 
-    @property
-    def plan(self) -> Plan:
-        """That of all rows."""
-        return self.objective.plan
-
     @cached_property
-    def inverse(self) -> SelectedInverse:
-        """Blocks of M⁻¹ between levels that occur together."""
-        return self.estimates.point.solution.inverse(couplings=True)
+    def blocks(self) -> EffectBlocks:
+        """Blocks of M⁻¹ that are at hand."""
+        return EffectBlocks(self.estimates.point.solution)
 
     @cached_property
     def columns(self) -> Columns:
@@ -146,22 +139,22 @@ class _Routes:
         yield np.flatnonzero(~shared), None
         which = np.flatnonzero(shared & touched.single)
         if which.size:
-            yield which, selected_blocks(self.plan, self.inverse)
+            yield which, self.blocks.between_met
         many = shared & ~touched.single
         effects = touched.shared_size + touched.private_size.astype(float)
         anew = many & (3.0 * effects**3 > self._anew_flops())
         self.rebuilt += np.flatnonzero(anew).tolist()
         many &= ~anew
-        if self.plan.core.kind == "dense":
-            outside = touched.shared & ~np.isin(touched.factor, self.plan.core.blocks)
+        if self.objective.plan.core.kind == "dense":
+            outside = touched.shared & ~np.isin(touched.factor, self.objective.plan.core.blocks)
             inside = many & (np.bincount(touched.deletion, outside, minlength=len(many)) == 0)
             if inside.any():
-                yield np.flatnonzero(inside), core_blocks(self.plan, self.inverse)
+                yield np.flatnonzero(inside), self.blocks.within_core
             many &= ~inside
         for which in self._parts(np.flatnonzero(many)):
             wanted = self._effects(which)
             columns = self.columns.numbers(wanted)[1]
-            if columns * self._solve_flops() > len(which) * self._anew_flops():
+            if columns * self.objective.plan.solve_flops > len(which) * self._anew_flops():
                 self.rebuilt += which.tolist()
             else:
                 yield which, self.columns.blocks(self.estimates.point.solution, wanted)
@@ -207,12 +200,4 @@ class _Routes:
         """Of forming the equations of the remaining rows."""
         c = len(self.known.B)
         wide = c + sum(len(lam) for lam in self.known.templates)
-        return self.plan.flops + PASS_FLOPS * len(self.known.residual) * wide**2 + OVERHEAD_FLOPS
-
-    def _solve_flops(self) -> float:
-        """Of one column of M⁻¹."""
-        plan = self.plan
-        entries = 0.0 if plan.core.matrix is None else plan.core.matrix.factor_entries
-        for part in plan.peeled:
-            entries += part.size * (len(part.rows) + part.n_levels * part.size)
-        return 4.0 * entries
+        return self.objective.plan.flops + PASS_FLOPS * len(self.known.residual) * wide**2 + OVERHEAD_FLOPS

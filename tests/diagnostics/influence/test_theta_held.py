@@ -12,11 +12,11 @@ from numpy.testing import assert_allclose
 from lmmsparse.diagnostics.influence import theta_held as held
 from lmmsparse.diagnostics.influence.deletions import Deletions, touched_levels
 from lmmsparse.diagnostics.influence.estimates import RemainingEstimates
-from lmmsparse.diagnostics.influence.inverses import Columns
 from lmmsparse.diagnostics.influence.rebuild import remaining_equations
 from lmmsparse.diagnostics.influence.theta_held import held_estimates
 from lmmsparse.estimation.estimates import user_estimates
 from lmmsparse.estimation.table import EstimateTable
+from lmmsparse.pls.effect_blocks import Columns
 from tests.designs import Case, Float, cases_with_theta, generated, make_case, make_term, needs_cholmod, sparse_cores
 
 few = settings(generated, max_examples=15)
@@ -127,7 +127,7 @@ def test_a_little_at_a_time_is_the_same(kind: str, monkeypatch: pytest.MonkeyPat
     deletions = partition(CROSSED, kind)
     at_once = found(CROSSED, CROSSED_THETA, deletions)
     monkeypatch.setattr(held, "CHUNK_NUMBERS", 1)
-    monkeypatch.setattr("lmmsparse.diagnostics.influence.inverses.CHUNK_NUMBERS", 1)
+    monkeypatch.setattr("lmmsparse.pls.effect_blocks.CHUNK_NUMBERS", 1)
     assert_same(found(CROSSED, CROSSED_THETA, deletions), at_once)
 
 

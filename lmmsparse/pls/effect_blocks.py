@@ -1,8 +1,9 @@
-"""Blocks of C = M⁻¹ between random effects that rows to be left out share with other rows."""
+"""Blocks of C = M⁻¹ between any random effects, numbered factor after factor: those that some rows share, for one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,42 +28,53 @@ def first_effects(plan: Plan) -> Index:
     return np.concatenate([[0], np.cumsum([q * K for q, K in plan.shapes])]).astype(np.intp)
 
 
-def selected_blocks(plan: Plan, inverse: SelectedInverse) -> Blocks:
-    """Blocks between levels that occur together, at most one of each factor; each row has the same factors."""
-    starts = first_effects(plan)
+class EffectBlocks:
+    """Blocks of C that need no further solves: they are parts of the selected inverse.
 
-    def blocks(effects: Index) -> Float:
+    Parameters
+    ----------
+    solution : Solution
+    """
+
+    def __init__(self, solution: Solution) -> None:
+        self._solution, self._plan = solution, solution.releasable.plan
+
+    @cached_property
+    def _inverse(self) -> SelectedInverse:
+        return self._solution.inverse(couplings=True)
+
+    def between_met(self, effects: Index) -> Float:
+        """Blocks between levels that occur together, at most one of each factor; each row has the same factors."""
+        starts, shapes = first_effects(self._plan), self._plan.shapes
         m, s = effects.shape
         out = np.empty((m, s, s))
         present = []
-        for g, (_, K) in enumerate(plan.shapes):
+        for g, (_, K) in enumerate(shapes):
             where = np.flatnonzero((effects[0] >= starts[g]) & (effects[0] < starts[g + 1]))
             if where.size:
                 present.append((g, slice(where[0], where[0] + K), (effects[:, where[0]] - starts[g]) // K))
         for i, (g, own, level) in enumerate(present):
-            out[:, own, own] = inverse.diagonal[g][level]
+            out[:, own, own] = self._inverse.diagonal[g][level]
             for h, other, partner in present[i + 1 :]:
-                cross = inverse_pairs(plan, inverse, (g, h), (level, partner))
+                cross = inverse_pairs(self._plan, self._inverse, (g, h), (level, partner))
                 out[:, own, other], out[:, other, own] = cross, cross.transpose(0, 2, 1)
         return out
 
-    return blocks
+    @cached_property
+    def _core_row(self) -> Index:
+        """Row of every effect in the core; -1 of those outside."""
+        starts, core = first_effects(self._plan), self._plan.core
+        row = np.full(starts[-1], -1, dtype=np.intp)
+        for h in core.blocks:
+            row[starts[h] : starts[h + 1]] = core.rows(h, self._plan.shapes[h][1])
+        return row
 
-
-def core_blocks(plan: Plan, inverse: SelectedInverse) -> Blocks:
-    """Blocks between any effects of a dense core."""
-    starts, core = first_effects(plan), inverse.core
-    assert core is not None
-    row = np.full(starts[-1], -1, dtype=np.intp)
-    for h in plan.core.blocks:
-        row[starts[h] : starts[h + 1]] = plan.core.rows(h, plan.shapes[h][1])
-
-    def blocks(effects: Index) -> Float:
-        rows = row[effects]
+    def within_core(self, effects: Index) -> Float:
+        """Blocks between any effects of a dense core."""
+        rows, core = self._core_row[effects], self._inverse.core
+        assert core is not None
         first, second = np.broadcast_arrays(rows[:, :, None], rows[:, None, :])
         return core.at(first.ravel(), second.ravel()).reshape(first.shape)
-
-    return blocks
 
 
 class Columns:
