@@ -25,6 +25,7 @@ from lmmsparse.estimation.subsample import thinned_start
 from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.linear import Objective
 from lmmsparse.objective.points import Derivatives, Point
+from lmmsparse.objective.protocols import Criterion
 from lmmsparse.search.cobyqa import cobyqa
 from lmmsparse.search.newton import newton
 from lmmsparse.search.protocols import Evaluation, Optimum
@@ -98,13 +99,13 @@ class Start:
 Estimator = Callable[[Objective, Float, Recorder, int], Found]
 
 
-def by_newton(objective: Objective, start: Float, record: Recorder, budget: int, *, tolerance: float) -> Found:
+def by_newton(criterion: Criterion, start: Float, record: Recorder, budget: int, *, tolerance: float) -> Found:
     """Trust-region Newton on analytic derivatives, in local coordinates."""
     return newton(
-        objective.evaluate,
-        objective.differentiate,
+        criterion.evaluate,
+        criterion.differentiate,
         start,
-        chart=objective.chart,
+        chart=criterion.chart,
         tolerance=tolerance,
         max_evaluations=budget,
         watch=record,

@@ -20,7 +20,7 @@ from lmmsparse.inference.parameters import standard_deviations, variance_paramet
 from lmmsparse.objective.linear import Objective
 from lmmsparse.objective.points import Derivatives
 from lmmsparse.objective.points import Point as ObjectivePoint
-from lmmsparse.objective.profiled import WorkingObjective
+from lmmsparse.objective.protocols import Criterion
 
 Float = NDArray[np.float64]
 
@@ -183,7 +183,7 @@ class RestrictedDeviance:
             log_sigma = float(x[-1])
             in_term = c * float(np.exp(-log_sigma))
         theta = np.concatenate([one.theta(x[part], in_term) for one, part in zip(self.terms, self.parts, strict=True)])
-        deviance = self.held.deviance(c) if kind == "beta" else objective
+        deviance: Criterion = self.held.deviance(c) if kind == "beta" else objective
         point = deviance.evaluate(objective.to_working(theta))
         derivatives = deviance.differentiate(point)
         value, sigma2 = point.value, point.sigma2
@@ -250,7 +250,7 @@ class _HeldEffect:
         """β̃₁ where the held effect is c."""
         return (c - self.start) / self.unit
 
-    def deviance(self, c: float) -> WorkingObjective:
+    def deviance(self, c: float) -> Criterion:
         """The criterion where the held effect is c."""
         if c != self.c:
             along, rhs, fixed = self.coordinate(c), [], self.fixed[1:, 1:].copy()
