@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import Any
@@ -54,6 +54,15 @@ def no_small_models() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(small, "SMALL_FLOPS", 0.0)
         yield
+
+
+Engines = Callable[[], AbstractContextManager[None]]
+# Within each of them models are evaluated by one way of solving the penalized least-squares problem.
+ENGINES = [
+    pytest.param(nullcontext, id="small"),
+    pytest.param(no_small_models, id="dense core"),
+    pytest.param(sparse_cores, id="sparse core", marks=needs_cholmod),
+]
 
 
 def structure_of(kind: str | bool, k: int) -> Covariance:
@@ -107,6 +116,18 @@ class Case:
     def oracle(self, theta: ArrayLike) -> Oracle:
         w = np.ones(len(self.y)) if self.weights is None else self.weights
         return Oracle(self.y, self.X, self.terms, np.asarray(theta, dtype=float), self.reml, w)
+
+
+def working_oracle(case: Case, theta: Float) -> tuple[WorkingObjective, Oracle]:
+    """The working objective, and the oracle for the model that it stands for; θ is in working coordinates."""
+    objective = case.objective()
+    design, terms = objective.design, []
+    for block, term in zip(objective.blocks, case.terms, strict=True):
+        columns = design.blocks[block.factor].columns[:, block.columns]
+        terms.append(make_term(term.codes, columns, term.group, term.structure.keyword))
+    X = design.X @ design.coordinates.fixed_map
+    y = (case.y - X @ objective.response.start) / objective.response.scale
+    return objective.working, Case(y, design.X, tuple(terms), case.weights, case.reml).oracle(theta)
 
 
 def fixed_columns(n: int, p: int, rng: np.random.Generator) -> Float:

@@ -197,8 +197,23 @@ class Oracle:
     @property
     def average_information(self) -> Float:
         """[yᵀPV̇_iPV̇_jPy − (yᵀPV̇_iPy)(yᵀPV̇_jPy)/r²]/σ²: mean of observed and expected, V taken as linear in θ."""
+        return self.information_along(self.slopes)
+
+    @property
+    def support_information(self) -> Float:
+        """The same for the entries of Σ that parameters move, in the order of the terms and of their supports."""
+        slopes = []
+        for term in self.terms:
+            for a, b in zip(*term.structure.support, strict=True):
+                unit = np.zeros((term.structure.size,) * 2)
+                unit[a, b] = unit[b, a] = 1
+                slopes.append(self._between(term, unit))
+        return self.information_along(slopes)
+
+    def information_along(self, slopes: Sequence[Float]) -> Float:
+        """Average information for V̇_i."""
         Py = self.P @ self.y
-        F = np.column_stack([slope @ Py for slope in self.slopes])
+        F = np.column_stack([slope @ Py for slope in slopes])
         along = F.T @ Py
         return (F.T @ self.P @ F - np.outer(along, along) / self.r2) / self.sigma2
 

@@ -6,12 +6,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from lmmsparse.errors import ArgumentError
 from lmmsparse.frame.grouping import Levels
-from tests.designs import Case, Float, cases_with_theta, generated, make_case, needs_cholmod, sparse_cores
+from tests.designs import (
+    ENGINES,
+    Case,
+    Engines,
+    Float,
+    cases_with_theta,
+    generated,
+    make_case,
+    needs_cholmod,
+    random_theta,
+    sparse_cores,
+)
+from tests.oracle import KEYWORDS
 
 
 def differences(case: Case, theta: Float, h: float = 1e-5) -> Float:
@@ -33,10 +46,25 @@ def test_the_oracle_agrees_with_its_own_differences(drawn: tuple[Case, Float]) -
     assert_allclose(oracle.V, np.diag(1 / oracle.w) + oracle.Z @ oracle.Lambda @ oracle.Lambda.T @ oracle.Z.T)
 
 
+@pytest.mark.parametrize("kind", KEYWORDS)
+@pytest.mark.parametrize("engine", ENGINES)
+@settings(generated, max_examples=15)
+@given(st.data())
+def test_value_gradient_and_hessian(engine: Engines, kind: str, data: st.DataObject) -> None:
+    case, theta = data.draw(cases_with_theta(kinds=(kind,)))
+    with engine():
+        assert_objective(case, theta)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 @generated
 @given(cases_with_theta())
-def test_value_gradient_and_hessian(drawn: tuple[Case, Float]) -> None:
-    case, theta = drawn
+def test_value_gradient_and_hessian_of_several_structures(engine: Engines, drawn: tuple[Case, Float]) -> None:
+    with engine():
+        assert_objective(*drawn)
+
+
+def assert_objective(case: Case, theta: Float) -> None:
     objective, oracle = case.objective(), case.oracle(theta)
     assert objective(theta) == pytest.approx(oracle.value, rel=1e-11)
     assert_close(objective.gradient(theta), oracle.gradient, 1e-8)
@@ -58,10 +86,12 @@ def test_a_sparse_core_gives_the_numbers_of_a_dense_one(drawn: tuple[Case, Float
     assert_close(sparse.hessian(theta), dense.hessian(theta), 1e-10)
 
 
-@generated
-@given(cases_with_theta(boundary=True))
-def test_at_empty_variances(drawn: tuple[Case, Float]) -> None:
-    case, theta = drawn
+@pytest.mark.parametrize("kind", KEYWORDS)
+@settings(generated, max_examples=20)
+@given(st.data())
+def test_on_the_boundary(kind: str, data: st.DataObject) -> None:
+    """The oracle's criterion is a polynomial in θ within V, so that it goes on beyond an end of ρ."""
+    case, theta = data.draw(cases_with_theta(boundary=True, kinds=(kind,)))
     objective, oracle = case.objective(), case.oracle(theta)
     assert objective(theta) == pytest.approx(oracle.value, rel=1e-11)
     assert_close(objective.gradient(theta), oracle.gradient, 1e-4)
@@ -165,6 +195,30 @@ def test_ordinary_solutions_are_not_refined() -> None:
     solution = objective.working.exact(np.array([1.0]))
     assert solution.noise < 1e-10
     assert objective.refined(solution) is solution
+
+
+@pytest.mark.parametrize("kind", KEYWORDS)
+def test_bounds_and_user_scores(kind: str) -> None:
+    """Bounds are the same in all units, and scores of Σ in the user's units give the gradient there."""
+    case = make_case("crossed", [[(3, kind)], [(2, kind)]], n=60, seed=4)
+    objective = case.objective()
+    theta = np.concatenate([random_theta(kind, k, np.random.default_rng(1)) for k in (3, 2)])
+    inside = np.concatenate([b.structure.canonical(theta[b.parameters]) for b in objective.blocks])
+    for low, high, sign in zip(*objective.bounds(), np.sign(objective.to_working(inside) - inside), strict=True):
+        assert low < high and (sign == 0 or np.isinf(high))
+    derivatives = objective.differentiate(objective.exact(objective.to_working(theta)))
+    scores = objective.user_scores(derivatives)
+    gradient = [b.structure.gradient(theta[b.parameters], T) for b, T in zip(objective.blocks, scores, strict=True)]
+    assert_close(np.concatenate(gradient), objective.gradient(theta), 1e-10)
+
+
+def test_a_correlation_outside_its_range_is_refused() -> None:
+    objective = make_case("one", [[(3, "homcs"), (2, "cs")]]).objective()
+    assert np.isfinite(objective([0.5, -0.5, 0.5, 0.5, -1.0]))
+    with pytest.raises(ArgumentError, match=r"a\.rho must lie between -0\.5 and 1, got -0\.6"):
+        objective([0.5, -0.6, 0.5, 0.5, 0.0])
+    with pytest.raises(ArgumentError, match=r"a\.rho must lie between -1 and 1, got 1\.5"):
+        objective.gradient([0.5, 0.0, 0.5, 0.5, 1.5])
 
 
 def test_starts_are_checked() -> None:

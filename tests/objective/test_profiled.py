@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -15,8 +15,11 @@ from lmmsparse.objective.profiled import WorkingObjective
 from lmmsparse.pls.direct import Direct
 from lmmsparse.pls.small import Small
 from tests.designs import (
+    ENGINES,
     Case,
+    Engines,
     Float,
+    by_blocks,
     cases_with_theta,
     generated,
     make_case,
@@ -24,23 +27,9 @@ from tests.designs import (
     needs_cholmod,
     no_small_models,
     sparse_cores,
+    working_oracle,
 )
-from tests.oracle import Oracle
-
-
-def working_oracle(case: Case, theta: Float) -> tuple[WorkingObjective, Oracle]:
-    """The working objective, and the oracle for the model that it stands for."""
-    objective = case.objective()
-    design = objective.design
-    terms = []
-    for t, term in enumerate(case.terms):
-        block = objective.blocks[t]
-        columns = design.blocks[block.factor].columns[:, block.columns]
-        terms.append(make_term(term.codes, columns, term.group, term.structure.keyword))
-    X = design.X @ design.coordinates.fixed_map
-    y = (case.y - X @ objective.response.start) / objective.response.scale
-    model = Case(y, design.X, tuple(terms), case.weights, case.reml)
-    return objective.working, model.oracle(theta)
+from tests.oracle import KEYWORDS
 
 
 def by_term(working: WorkingObjective, values: tuple[Float, ...]) -> Float:
@@ -48,13 +37,12 @@ def by_term(working: WorkingObjective, values: tuple[Float, ...]) -> Float:
     return np.concatenate([values[block.factor][:, block.columns].ravel() for block in working.blocks])
 
 
-@generated
-@given(cases_with_theta(), st.booleans())
-def test_solution(drawn: tuple[Case, Float], small: bool) -> None:
-    with nullcontext() if small else no_small_models():
-        working, oracle = working_oracle(*drawn)
+few = settings(generated, max_examples=15)
+
+
+def assert_solution(drawn: tuple[Case, Float]) -> None:
+    working, oracle = working_oracle(*drawn)
     solution = working.exact(drawn[1])
-    assert isinstance(working.engine, Small if small else Direct)
     assert solution.value == pytest.approx(oracle.value, rel=1e-11)
     assert solution.pwrss == pytest.approx(oracle.r2, rel=1e-9)
     assert solution.sigma2 == pytest.approx(oracle.sigma2, rel=1e-9)
@@ -65,46 +53,111 @@ def test_solution(drawn: tuple[Case, Float], small: bool) -> None:
     assert_array_equal(solution.theta, drawn[1])
 
 
-def assert_derivatives(drawn: tuple[Case, Float], tolerance: float) -> None:
-    working, oracle = working_oracle(*drawn)
-    slopes = working.differentiate(working.evaluate(drawn[1]))
-    for found, expected in (
-        (slopes.gradient, oracle.gradient),
-        (slopes.information, oracle.average_information),
-        (slopes.curvature, oracle.curvature),
-    ):
-        assert_allclose(found, expected, rtol=tolerance, atol=tolerance * max(1.0, np.abs(expected).max()))
-    assert_allclose(slopes.information, slopes.information.T, rtol=1e-9, atol=1e-12 * np.abs(slopes.information).max())
-    assert np.linalg.eigvalsh(slopes.information)[0] >= -1e-9 * np.linalg.eigvalsh(slopes.information)[-1]
+@pytest.mark.parametrize("kind", KEYWORDS)
+@pytest.mark.parametrize("engine", ENGINES)
+@few
+@given(st.data())
+def test_solution(engine: Engines, kind: str, data: st.DataObject) -> None:
+    with engine():
+        assert_solution(data.draw(cases_with_theta(kinds=(kind,))))
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @generated
 @given(cases_with_theta())
-def test_derivatives_block_by_block(drawn: tuple[Case, Float]) -> None:
-    """Small models are evaluated in one call otherwise."""
-    with no_small_models():
-        assert_derivatives(drawn, 1e-8)
+def test_solution_of_several_structures(engine: Engines, drawn: tuple[Case, Float]) -> None:
+    with engine():
+        assert_solution(drawn)
 
 
-@generated
-@given(cases_with_theta())
-def test_derivatives(drawn: tuple[Case, Float]) -> None:
-    assert_derivatives(drawn, 1e-8)
+@pytest.mark.parametrize(("engine", "kind"), [(nullcontext, Small), (no_small_models, Direct)])
+def test_the_engine_is_what_the_tests_take_it_for(engine: Engines, kind: type) -> None:
+    with engine():
+        assert isinstance(make_case("crossed", [[(2, "us")], [(2, "cs")]]).objective().working.engine, kind)
 
 
 @needs_cholmod
+def test_the_core_is_what_the_tests_take_it_for() -> None:
+    for engine, core in ((no_small_models, "dense"), (sparse_cores, "sparse")):
+        with engine():
+            assert make_case("crossed", [[(2, "us")], [(2, "cs")]]).objective().plan.core.kind == core
+
+
+@pytest.mark.parametrize("kind", KEYWORDS)
+@pytest.mark.parametrize("boundary", [False, True])
+@few
+@given(st.data())
+def test_both_engines_agree(boundary: bool, kind: str, data: st.DataObject) -> None:
+    case, theta = data.draw(cases_with_theta(boundary=boundary, kinds=(kind,)))
+    one = case.objective().working
+    other = by_blocks(one)
+    assert isinstance(one.engine, Small) and isinstance(other.engine, Direct)
+    a, b = one.evaluate(theta), other.evaluate(theta)
+    assert a.value == pytest.approx(b.value, rel=1e-11, abs=1e-9)
+    assert a.exact == b.exact
+    found, expected = one.differentiate(a), other.differentiate(b)
+    for name in ("gradient", "information", "curvature"):
+        assert_near(getattr(found, name), getattr(expected, name), 1e-4 if boundary else 1e-7)
+
+
+def assert_near(found: Float, expected: Float, tolerance: float) -> None:
+    assert_allclose(found, expected, rtol=tolerance, atol=tolerance * max(1.0, np.abs(expected).max()))
+
+
+def assert_derivatives(drawn: tuple[Case, Float], tolerance: float) -> None:
+    working, oracle = working_oracle(*drawn)
+    found = working.differentiate(working.evaluate(drawn[1]))
+    assert_near(found.gradient, oracle.gradient, tolerance)
+    assert_near(found.information, oracle.average_information, tolerance)
+    assert_near(found.curvature, oracle.curvature, tolerance)
+    assert_near(found.covariance_information, oracle.support_information, tolerance)
+    information = found.information
+    assert_allclose(information, information.T, rtol=1e-9, atol=1e-12 * np.abs(information).max())
+    assert np.linalg.eigvalsh(information)[0] >= -1e-9 * np.linalg.eigvalsh(information)[-1]
+
+
+@pytest.mark.parametrize("kind", KEYWORDS)
+@pytest.mark.parametrize("engine", ENGINES)
+@few
+@given(st.data())
+def test_derivatives(engine: Engines, kind: str, data: st.DataObject) -> None:
+    with engine():
+        assert_derivatives(data.draw(cases_with_theta(kinds=(kind,))), 1e-8)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 @generated
 @given(cases_with_theta())
-def test_derivatives_with_a_sparse_core(drawn: tuple[Case, Float]) -> None:
-    with sparse_cores():
+def test_derivatives_of_several_structures(engine: Engines, drawn: tuple[Case, Float]) -> None:
+    with engine():
         assert_derivatives(drawn, 1e-8)
+
+
+@pytest.mark.parametrize("kind", KEYWORDS)
+@pytest.mark.parametrize("engine", ENGINES)
+@few
+@given(st.data())
+def test_derivatives_on_the_boundary(engine: Engines, kind: str, data: st.DataObject) -> None:
+    """λ is not invertible where variances are empty and ρ is at an end; the score of its covariance is continuous."""
+    with engine():
+        assert_derivatives(data.draw(cases_with_theta(boundary=True, kinds=(kind,))), 1e-4)
 
 
 @generated
 @given(cases_with_theta(boundary=True))
-def test_derivatives_where_variances_are_empty(drawn: tuple[Case, Float]) -> None:
-    """λ is not invertible there; the score of its covariance is continuous."""
+def test_derivatives_where_several_structures_are_empty(drawn: tuple[Case, Float]) -> None:
     assert_derivatives(drawn, 1e-4)
+
+
+@pytest.mark.parametrize("kind", ["cs", "homcs"])
+@pytest.mark.parametrize("end", [0, 1])
+@pytest.mark.parametrize("k", [2, 3])
+def test_derivatives_with_rho_at_an_end(kind: str, end: int, k: int) -> None:
+    case = make_case("crossed", [[(k, kind)], [(1, True)]], seed=3)
+    structure = case.terms[0].structure
+    theta = np.append(structure.start(), 0.7)
+    theta[structure.n_theta - 1] = structure.ends[end]
+    assert_derivatives((case, theta), 1e-4)
 
 
 @pytest.mark.parametrize(
