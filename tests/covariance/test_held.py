@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from lmmsparse.covariance import STRUCTURES, Covariance
-from lmmsparse.covariance.held import TermCoordinates
+from lmmsparse.covariance.protocols import TermCoordinates
 from tests.designs import Float, generated, random_theta
 from tests.oracle import KEYWORDS, covariance
 

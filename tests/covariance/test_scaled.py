@@ -13,7 +13,7 @@ from lmmsparse.covariance import (
     HomogeneousCompoundSymmetry,
     HomogeneousDiagonal,
 )
-from lmmsparse.covariance.structure import Keeps, Quantity
+from lmmsparse.covariance.protocols import Keeps, Quantity
 
 
 def test_diagonal_theta_is_the_diagonal() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse.covariance import STRUCTURES, Covariance
-from lmmsparse.covariance.structure import Keeps, canonical_template, raised
+from lmmsparse.covariance.protocols import Keeps
+from lmmsparse.covariance.structure import canonical_template, raised
 from lmmsparse.errors import ArgumentError
 from tests.designs import Float, generated, random_theta
 from tests.oracle import KEYWORDS, covariance, covariance_bends, covariance_slopes, parameter_count, template

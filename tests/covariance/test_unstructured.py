@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse.covariance import Unstructured
-from lmmsparse.covariance.structure import Keeps, Quantity
+from lmmsparse.covariance.protocols import Keeps, Quantity
 
 
 def test_theta_goes_down_the_columns() -> None:

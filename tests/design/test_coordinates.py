@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lmmsparse.covariance.structure import Keeps
+from lmmsparse.covariance.protocols import Keeps
 from lmmsparse.design.coordinates import (
     WorkingDesign,
     orthonormal_columns,
