@@ -310,10 +310,7 @@ INSIDE = {
 
 @pytest.mark.parametrize("large", INSIDE)
 @pytest.mark.parametrize("small", INSIDE)
-def test_which_is_inside_which(small: str, large: str, request: pytest.FixtureRequest) -> None:
-    if (small, large) == ("homcs", "cs"):
-        reason = "columns of homcs have one unit and those of cs have units of their own"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+def test_which_is_inside_which(small: str, large: str) -> None:
     one, other = fitted(small, reml=False), fitted(large, reml=False)
     assert is_nested(one, other) == (large in INSIDE[small])
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from lmmsparse.covariance.protocols import Keeps
 from lmmsparse.design.coordinates import WorkingBlock, WorkingDesign
 from lmmsparse.design.identifiability import term_kernels
-from lmmsparse.design.terms import RandomTerm
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.numerics.orthonormal import gram
 
@@ -58,8 +58,7 @@ def random_is_nested(small: FittedModel, large: FittedModel) -> bool:
     """Whether the covariance matrices ZΣZᵀ of one model are among those of another, factor by factor."""
     return all(
         any(
-            (parts := _parts(block, other)) is not None
-            and _block_is_nested(block, other, parts, small.terms, large.terms, small.frame.weights)
+            (parts := _parts(block, other)) is not None and _block_is_nested(block, other, parts, small, large)
             for other in large.objective.design.blocks
         )
         for block in small.objective.design.blocks
@@ -112,37 +111,45 @@ def _block_is_nested(
     small: WorkingBlock,
     large: WorkingBlock,
     parts: NDArray[np.intp],
-    small_terms: tuple[RandomTerm, ...],
-    large_terms: tuple[RandomTerm, ...],
-    weights: Float | None,
+    small_model: FittedModel,
+    large_model: FittedModel,
 ) -> bool:
     """In an orthonormal basis of all columns the covariances of a term are spanned by v_a v_bᵀ + v_b v_aᵀ.
 
     Those of one correlation and several standard deviations are no linear space: they have no sums in them.
     """
-    if not all(large_terms[t].structure.linear for t in large.terms):
-        structures = [small_terms[t].structure for t in small.terms]
-        if len(structures) > 1 or (structures[0].keyword == "us" and structures[0].size > 1):
+    if not all(large_model.terms[t].structure.linear for t in large.terms):
+        structures = [small_model.terms[t].structure for t in small.terms]
+        if len(structures) > 1 or (structures[0].keeps is Keeps.TRIANGULAR and structures[0].size > 1):
             return False
     own = [np.where(parts[:, None] == h, small.columns, 0.0) for h in range(int(parts.max()) + 1)]
     columns = np.hstack([*own, large.columns])
-    values, vectors = np.linalg.eigh(gram(columns, weights))
+    values, vectors = np.linalg.eigh(gram(columns, small_model.frame.weights))
     used = values > 1e-10 * values[-1]
     coefficients = vectors[:, used] * np.sqrt(values[used])
     *first, last = np.split(coefficients, np.cumsum([one.shape[1] for one in own]))
-    inner = np.sum([_kernels(one, small, small_terms) for one in first], axis=0)
-    outer = _kernels(last, large, large_terms)
+    inner = _scaled(np.sum([_kernels(one, small, small_model) for one in first], axis=0))
+    outer = _scaled(_kernels(last, large, large_model))
     left, sizes, _ = np.linalg.svd(outer.T, full_matrices=False)
     basis = left[:, sizes > 1e-8 * sizes[0]]
     inside = ((inner @ basis) ** 2).sum(axis=1)
     return bool((inside > (1.0 - OUTSIDE) * (inner**2).sum(axis=1)).all())
 
 
-def _kernels(coefficients: Float, block: WorkingBlock, terms: tuple[RandomTerm, ...]) -> Float:
+def _kernels(coefficients: Float, block: WorkingBlock, model: FittedModel) -> Float:
+    """Directions in which the covariances of a block move where all standard deviations are one, in the user's units.
+
+    The units matter to families that are no linear space: one correlation and equal standard deviations are among one
+    correlation and several there.
+    """
     out: list[Float] = []
     start = 0
     for t in block.terms:
-        structure = terms[t].structure
-        out += term_kernels(structure, coefficients[start : start + structure.size])
+        structure, L = model.terms[t].structure, model.objective.design.coordinates.term_maps[t]
+        out += term_kernels(structure, L.T @ coefficients[start : start + structure.size])
         start += structure.size
     return np.array(out)
+
+
+def _scaled(rows: Float) -> Float:
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(float).tiny))
