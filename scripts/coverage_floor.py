@@ -3,7 +3,8 @@
     COVERAGE=1 make test            # records, then asks this script
     python scripts/coverage_floor.py [--html FOLDER]
 
-Status 1 below the floor. Above it by half a percentage point, it says to which number the floor can be raised.
+Status 1 below the floor. Above it by half a percentage point, it says to which number the floor can be raised. Without
+CHOLMOD, whose tests are left out then, it judges nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import io
 import math
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from coverage import Coverage
@@ -50,6 +52,9 @@ def main() -> int:
         print("no coverage was recorded: run make coverage", file=sys.stderr)
         return 1
     enough, line = verdict(total, float(recorded.get_option("report:fail_under")))
+    if find_spec("sksparse") is None:
+        print(f"coverage {total:.2f} %, not compared with the floor: CHOLMOD is missing, and its tests were left out")
+        return 0
     print(line)
     return 0 if enough else 1
 
