@@ -160,7 +160,7 @@ def result_faults(model: LinearMixedModel) -> Iterator[Fault]:
     criterion, y = model.criterion, model.frame.y
     if not np.isfinite(criterion):
         yield Fault("criterion not finite", f"{criterion}")
-    if (model.theta[model.objective.lower_bounds == 0] < 0).any():
+    if (model.theta[model.objective.bounds()[0] == 0] < 0).any():
         yield Fault("negative diagonal", f"theta {model.theta}")
     gap = np.abs(model.fitted.to_numpy() + model.resid().to_numpy() - y).max()
     if not gap <= 1e-9 * np.abs(y).max():

@@ -21,6 +21,9 @@ from lmmsparse.covariance.structure import Covariance, Index, lower_triangle
 
 Float = NDArray[np.float64]
 
+# Steps towards the direction in which the criterion falls most from no variance at all.
+DIRECTION_STEPS = 50
+
 
 @dataclass(frozen=True)
 class ScaledCorrelation(Covariance):
@@ -159,13 +162,18 @@ class ScaledCorrelation(Covariance):
         values = np.array(self.canonical(theta), dtype=float)
         slopes = np.broadcast_to(np.eye(self.n_theta), (*values.shape, self.n_theta)).copy()
         if self.has_rho:
-            lost = (values[..., : self.n_deviations] > 0.0).sum(axis=-1) < min(2, self.n_deviations)
+            lost = self._rho_lost(values)
             values[..., -1] = np.where(lost, np.nan, values[..., -1])
             slopes[..., -1, :] = np.where(lost[..., None], np.nan, slopes[..., -1, :])
         return values, slopes
 
+    def _rho_lost(self, theta: Float) -> NDArray[np.bool_]:
+        """Whether there is nothing that ρ could correlate."""
+        varying = (theta[..., : self.n_deviations] != 0.0).sum(axis=-1)
+        return np.asarray(self.has_rho & (varying < min(2, self.n_deviations)))
+
     def canonical(self, theta: Float) -> Float:
-        """Standard deviations without signs."""
+        """Standard deviations without signs: of correlated ones, some negative and some not, that is another Σ."""
         out = np.abs(theta)
         out[..., self.n_deviations :] = np.asarray(theta)[..., self.n_deviations :]
         return np.asarray(out)
@@ -233,19 +241,35 @@ class ScaledCorrelation(Covariance):
         """Standard deviations of zero, and a ρ at an end.
 
         Where Σ does not depend on the sign of a standard deviation, its score is the derivative with respect to the
-        variance; elsewhere it is that with respect to the standard deviation.
+        variance; elsewhere it is that with respect to the standard deviation.  While there is nothing to correlate,
+        any ρ leads inwards: the score is linear in it, hence lowest at one of its ends.
         """
-        theta = self.canonical(theta)
-        slope, bend = self.gradient(theta, score), np.diag(self.curvature(theta, score))
+        theta, m = self.canonical(theta), self.n_deviations
         scale, found = float(np.abs(np.diag(score)).max()), []
         names = ("sd",) if self.common and self.size > 1 else tuple(columns)
-        for i in np.flatnonzero(theta[: self.n_deviations] == 0.0).tolist():
-            even = i in self.scalars.even or abs(slope[i]) <= 1e-12 * scale
-            found.append(Empty(names[i], np.eye(self.n_theta)[i], float(bend[i] / 2.0 if even else slope[i]), scale))
-        if self.has_rho and theta[-1] in self.ends and len(found) < self.n_deviations:
+        lost = bool(self._rho_lost(theta))
+        for i in np.flatnonzero(theta[:m] == 0.0).tolist():
+            ways = [self._inwards(i, np.append(theta[:m], rho), score) for rho in (self.ends if lost else theta[m:])]
+            value, move = min(ways or [self._inwards(i, theta, score)], key=lambda way: way[0])
+            move[m:] -= theta[m:]
+            found.append(Empty(names[i], move, value, scale))
+        if self.has_rho and theta[-1] in self.ends and not lost:
             inwards = 1.0 if theta[-1] == self.ends[0] else -1.0
-            found.append(Empty("rho", inwards * np.eye(self.n_theta)[-1], float(inwards * slope[-1]), scale))
+            slope = float(self.gradient(theta, score)[-1])
+            found.append(Empty("rho", inwards * np.eye(self.n_theta)[-1], inwards * slope, scale))
         return found
+
+    def _inwards(self, i: int, theta: Float, score: Float) -> tuple[float, Float]:
+        """Derivative of the criterion where standard deviation i becomes positive, and the move: all that do, and ρ."""
+        m, move = self.n_deviations, np.array(theta)
+        move[:m] = np.eye(m)[i]
+        slope = float(self.gradient(theta, score)[i])
+        if i not in self.scalars.even and abs(slope) > 1e-12 * float(np.abs(np.diag(score)).max()):
+            return slope, move
+        bends = self.curvature(theta, score)[:m, :m] / 2.0
+        if not theta[:m].any():
+            move[:m] = lowest_direction(bends, i)
+        return float(move[:m] @ bends @ move[:m]), move
 
     def describe(self, found: Sequence[Empty], group: str, columns: Sequence[str]) -> str:
         """Which variances are zero, or at which end ρ is."""
@@ -260,11 +284,16 @@ class ScaledCorrelation(Covariance):
         return " and ".join(parts)
 
     def off_boundary(self, theta: Float, outward: Sequence[Empty], step: float) -> Float:
-        """Standard deviations of ``step``, and a ρ that is as far from its end."""
-        out, (low, high) = self.canonical(theta), self.ends
-        for one in outward:
-            size = step**2 * (high - low) if one.name == "rho" else step
-            out = out + size * one.move
+        """Standard deviations of ``step`` where the lowest score wants its ρ, and a ρ that is as far from its ends."""
+        out, m, (low, high) = self.canonical(theta), self.n_deviations, self.ends
+        deviations = sorted((one for one in outward if one.name != "rho"), key=lambda one: one.score)
+        for one in deviations:
+            if np.array_equal(one.move[m:], deviations[0].move[m:]):
+                out[:m] += step * one.move[:m]
+        if deviations:
+            out[m:] += deviations[0].move[m:]
+        margin = step**2 * (high - low)
+        out[m:] = np.clip(out[m:], low + margin, high - margin)
         return out
 
     def coordinates(self, theta: Float, units: Float) -> TermCoordinates:
@@ -279,6 +308,15 @@ class ScaledCorrelation(Covariance):
         """Unit of every parameter."""
         deviations = units[:1] if self.common else units
         return np.append(deviations, np.ones(int(self.has_rho)))
+
+
+def lowest_direction(M: Float, i: int) -> Float:
+    """A unit vector u >= 0 with a low uᵀMu: from e_i by steps to (cI − M)u, none of which raises it."""
+    u, c = np.eye(len(M))[i], 2.0 * float(np.abs(M).sum(axis=1).max())
+    for _ in range(DIRECTION_STEPS if c > 0.0 else 0):
+        u = np.maximum(c * u - M @ u, 0.0)
+        u = u / np.linalg.norm(u)
+    return u
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ class LinearMixedModel(FittedModel):
     @property
     def fitted(self) -> pd.Series:
         """Xβ̂ + Zb̂ + offset of every row."""
-        return self.frame.series(fitted_means(self), "fitted")
+        return self.frame.series(fitted_means(self).copy(), "fitted")
 
     # reports
     summary = summary

@@ -201,7 +201,7 @@ class Objective:
         try:
             values = self._checked(start)
         except ArgumentError as error:
-            raise ArgumentError(f"{expected}, got {start!r}") from error
+            raise ArgumentError(f"{expected}, got {start!r}: {error}") from error
         if np.abs(self.to_working(values)).max() > LARGEST_START:
             raise ArgumentError(
                 f"{expected}; standard deviations of {LARGEST_START:g} sigma are too far, got {start!r}"

@@ -387,6 +387,5 @@ def test_a_start_at_an_end_of_the_correlation_is_left(kind: str, rho: float) -> 
     start[-1] = rho
     found = quietly(f"y ~ f + x + {kind}(0 + f | g)", frame(), start=start)
     assert found.criterion == pytest.approx(m.criterion, abs=1e-7)
-    with pytest.raises(ArgumentError, match="start must hold") as caught:
+    with pytest.raises(ArgumentError, match=r"start must hold .*: g\.rho must lie between -0\.5 and 1"):
         quietly(f"y ~ f + x + {kind}(0 + f | g)", frame(), start=np.append(start[:-1], rho * 1.1))
-    assert "g.rho must lie between -0.5 and 1" in f"{caught.value} {caught.value.__cause__}"

@@ -14,6 +14,7 @@ from lmmsparse.covariance import (
     HomogeneousDiagonal,
 )
 from lmmsparse.covariance.protocols import Keeps, Quantity
+from lmmsparse.covariance.scaled import ScaledCorrelation
 
 
 def test_diagonal_theta_is_the_diagonal() -> None:
@@ -92,6 +93,7 @@ def test_which_ends_are_named() -> None:
     T, columns = np.diag([1.0, -2.0, 3.0]), ["a", "b", "c"]
     structure = CompoundSymmetry(3)
     assert [one.name for one in structure.empty(np.array([0.0, 1.0, 1.0, 1.0]), T, columns)] == ["a", "rho"]
+    assert [one.name for one in structure.empty(np.array([0.0, 1.0, 0.0, 1.0]), T, columns)] == ["a", "c"]
     assert [one.name for one in structure.empty(np.array([0.0, 0.0, 0.0, 1.0]), T, columns)] == ["a", "b", "c"]
     homogeneous = HomogeneousCompoundSymmetry(3)
     assert [one.name for one in homogeneous.empty(np.array([0.0, 1.0]), T, columns)] == ["sd"]
@@ -104,3 +106,24 @@ def test_which_ends_are_named() -> None:
 def test_variances_that_are_zero_without_effects(k: int) -> None:
     assert Diagonal(k).n_variances == CompoundSymmetry(k).n_variances == HomogeneousCompoundSymmetry(k).n_variances == k
     assert HomogeneousDiagonal(k).n_variances == 1
+
+
+@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("structure", [CompoundSymmetry(2), CompoundSymmetry(3), HomogeneousCompoundSymmetry(3)])
+def test_a_way_in_from_no_variance_is_found(structure: ScaledCorrelation, seed: int) -> None:
+    """Where tr(TΣ) falls for any standard deviations and correlation, it falls in a direction that is named."""
+    rng = np.random.default_rng(seed)
+    k, m = structure.size, structure.n_deviations
+    A = rng.normal(size=(k, k))
+    T = A + A.T + rng.uniform(0, 4) * np.eye(k)
+    rho, u = rng.uniform(*structure.ends, size=5000), np.abs(rng.normal(size=(5000, m)))
+    rho[::2] = np.array(structure.ends)[rng.integers(2, size=2500)]
+    lam = structure.template(np.column_stack([u / np.linalg.norm(u, axis=1)[:, None], rho]))
+    lowest = (T * (lam @ lam.swapaxes(1, 2))).sum((1, 2)).min()
+    theta = np.append(np.zeros(m), 0.1)
+    found = min(one.score for one in structure.empty(theta, T, ["a", "b", "c"][:k]))
+    assert found <= lowest + 0.01 * abs(lowest)
+    if found < 0:
+        outward = [one for one in structure.empty(theta, T, ["a", "b", "c"][:k]) if one.score < 0]
+        lam = structure.template(structure.off_boundary(theta, outward, 1e-3))
+        assert (T * (lam @ lam.T)).sum() < 0
