@@ -172,6 +172,8 @@ def _observed(column: Column) -> tuple[Codes, Any]:
                 largest - smallest + 1,
             )
             return codes, present.astype(wide) + origin
+    if isinstance(values, pd.arrays.NumpyExtensionArray):
+        values = values.to_numpy()  # which pandas 2 does not take for an array
     places, uniques = pd.factorize(values, sort=True)
     return places.astype(code_type(len(uniques))), uniques
 
