@@ -228,10 +228,19 @@ class ScaledCorrelation(Covariance):
         return np.column_stack([basis, a != b]).astype(float) if self.has_rho else basis
 
     def step_units(self, theta: Float) -> Float:
-        """Standard deviations are known in their own units; ρ has none."""
-        units = np.maximum(1.0, np.abs(theta))
-        units[self.n_deviations :] = 1.0
+        """Standard deviations are known in their own units, ρ the better the nearer it is to an end."""
+        units, (low, high) = np.maximum(1.0, np.abs(theta)), self.ends
+        rho = np.asarray(theta)[self.n_deviations :]
+        units[self.n_deviations :] = 2.0 * np.sqrt(np.maximum((rho - low) * (high - rho), 0.0)) / (high - low)
+        units[self.at_end(theta)] = 1.0
         return np.asarray(units)
+
+    def at_end(self, theta: Float) -> NDArray[np.bool_]:
+        """ρ at an end, and standard deviations of zero where Σ depends on their sign."""
+        out = np.zeros(self.n_theta, dtype=bool)
+        out[self.scalars.squared] = theta[self.scalars.squared] == 0.0
+        out[self.scalars.sine] = np.isin(theta[self.scalars.sine], self.ends)
+        return out
 
     def frame(self, theta: Float) -> ScalarFrame:
         """Each parameter by itself."""

@@ -173,7 +173,11 @@ class Covariance(ABC):
 
     @abstractmethod
     def step_units(self, theta: Float) -> Float:
-        """A step of each parameter that is small beside what it stands for, at least 1: for differences."""
+        """A step for differences, once it is made small: at least 1 for standard deviations, at most 1 for ρ."""
+
+    def at_end(self, theta: Float) -> NDArray[np.bool_]:
+        """Parameters at an end of their range at which the criterion is not even, (n_theta,): nothing lies beyond."""
+        return np.zeros(len(theta), dtype=bool)
 
     def on_support(self, score: Float) -> Float:
         """∂d/∂Σ_ab on the support, an entry off the diagonal standing for both: (…, s)."""

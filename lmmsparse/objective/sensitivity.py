@@ -46,10 +46,13 @@ def sensitivity(working: WorkingObjective, point: Point) -> Sensitivity:
     With s = σ², m = n − p (n for ML) and r² the penalized residual sum of squares, d(θ, s) = … + m log s + r²(θ)/s has
     ∂²d/∂s² = m/s² and ∂²d/∂s∂θ = −(∂r²/∂θ)/s² at s = r²/m, so that its Hessian follows from that of the profiled
     criterion, which is found by central differences of the analytic gradient.
+
+    A parameter at an end of its range stays there: it is known, and moves nothing.
     """
+    ended = np.concatenate([block.structure.at_end(point.theta[block.parameters]) for block in working.blocks])
     units = np.append(step_units(working.blocks, point.theta), 1.0)
-    profiled = _profiled_hessian(working, point, STEP * units[:-1])
-    J = covariance_jacobian(working.blocks, point.theta)
+    profiled = _profiled_hessian(working, point, STEP * units[:-1], ~ended)
+    J = np.where(ended, 0.0, covariance_jacobian(working.blocks, point.theta))
     decrease = J.T @ _residual_slopes(point.solution)
     n_theta, degrees = len(point.theta), working.degrees
     # per unit of σ̂: ∂/∂log σ at σ̂, hence the factors 2 and 4
@@ -58,6 +61,8 @@ def sensitivity(working: WorkingObjective, point: Point) -> Sensitivity:
     hessian[:n_theta, :n_theta] = profiled + np.outer(mixed, mixed) / (4.0 * degrees)
     hessian[:n_theta, n_theta] = hessian[n_theta, :n_theta] = mixed
     hessian[n_theta, n_theta] = 4.0 * degrees
+    places = np.flatnonzero(ended)
+    hessian[places, places] = 4.0 * degrees
     return Sensitivity(hessian, units, np.tensordot(J.T, _information_slopes(point.solution), axes=1))
 
 
@@ -74,16 +79,16 @@ def covariance_jacobian(blocks: tuple[Block, ...], theta: Float) -> Float:
     return J
 
 
-def _profiled_hessian(working: WorkingObjective, point: Point, steps: Float) -> Float:
-    """Hessian of the profiled criterion with respect to θ by central differences of its gradient."""
+def _profiled_hessian(working: WorkingObjective, point: Point, steps: Float, free: NDArray[np.bool_]) -> Float:
+    """Hessian of the profiled criterion by central differences of its gradient; zero for parameters not ``free``."""
     n_theta = len(point.theta)
-    hessian = np.empty((n_theta, n_theta))
-    for i, (unit, step) in enumerate(zip(np.eye(n_theta), steps, strict=True)):
+    hessian = np.zeros((n_theta, n_theta))
+    for i in np.flatnonzero(free):
         ends = []
-        for sign in (1.0, -1.0):
-            beside = working.evaluate(point.theta + sign * step * unit)
-            ends.append(working.differentiate(beside).gradient)
-        hessian[i] = (ends[0] - ends[1]) / (2.0 * step)
+        for step in (steps[i], -steps[i]):
+            beside = working.evaluate(point.theta + step * np.eye(n_theta)[i])
+            ends.append(working.differentiate(beside).gradient[free])
+        hessian[i, free] = (ends[0] - ends[1]) / (2.0 * steps[i])
     return (hessian + hessian.T) / 2
 
 

@@ -322,14 +322,28 @@ def test_scaled_multiplies_every_standard_deviation(drawn: Drawn, factor: float)
 
 @generated
 @given(STRUCTURE)
-def test_step_units_are_at_least_one(drawn: Drawn) -> None:
+def test_step_units_of_standard_deviations_are_at_least_one(drawn: Drawn) -> None:
     structure, theta, _ = made(drawn)
     _, high = structure.bounds()
     for factor in (1e-3, 1.0, 1e5):
         units = structure.step_units(structure.scaled(theta, factor))
-        assert units.shape == theta.shape and (units >= 1.0).all()
-        assert_array_equal(units[np.isfinite(high)], 1.0)
+        assert units.shape == theta.shape and (units[np.isinf(high)] >= 1.0).all()
+        assert ((units > 0.0) & (units <= 1.0))[np.isfinite(high)].all()
     assert (structure.step_units(structure.scaled(theta, 1e5)) >= 1e3)[np.isinf(high)].all()
+
+
+@pytest.mark.parametrize("keyword", ["cs", "homcs"])
+def test_steps_of_a_correlation_stay_within_its_range(keyword: str) -> None:
+    structure = STRUCTURES[keyword](3)
+    low, high = structure.ends
+    for distance in (1e-6, 1e-3, 0.3):
+        for rho in (low + distance, high - distance):
+            theta = np.append(structure.start()[:-1], rho)
+            assert 1e-4 * structure.step_units(theta)[-1] < distance and not structure.at_end(theta).any()
+    for rho in structure.ends:
+        assert_array_equal(
+            structure.at_end(np.append(structure.start()[:-1], rho)), [False] * (structure.n_theta - 1) + [True]
+        )
 
 
 @pytest.mark.parametrize("keyword", ["cs", "homcs"])

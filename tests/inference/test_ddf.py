@@ -11,6 +11,7 @@ from hypothesis import given
 from numpy.testing import assert_allclose
 
 from lmmsparse import lmer, load_dataset
+from lmmsparse.errors import SingularFitWarning
 from lmmsparse.inference.kenward_roger import kenward_roger, kr_test
 from lmmsparse.inference.uncertainty import uncertainty
 from lmmsparse.inference.wald import f_test, joint_df, t_tests
@@ -40,6 +41,34 @@ def test_kenward_roger_of_every_coefficient(lme4: Records, fit_record: Callable[
         assert_allclose(np.sqrt(np.diag(kr.adjusted)), np.atleast_1d(wanted["se"]), rtol=1e-5, err_msg=record["id"])
         df = [kr_test(unit[None], beta, kr).den_df for unit in np.eye(len(beta))]
         assert_allclose(df, np.atleast_1d(wanted["df"]), rtol=1e-4, err_msg=record["id"])
+
+
+def test_satterthwaite_where_a_correlation_is_at_its_end_is_that_without_it() -> None:
+    """No correlation lies beyond 1, so that differences must not go there."""
+    rng = np.random.default_rng(1)
+    n, groups = 80, 8
+    g, f, x = np.r_[np.arange(groups), rng.integers(0, groups, n - groups)], rng.integers(0, 3, n), rng.normal(size=n)
+    y = x + rng.normal(size=groups)[g] + rng.normal(size=n)
+    data = {"y": y, "x": x, "g": g, "f": np.array(list("abc"))[f]}
+    with pytest.warns(SingularFitWarning):
+        m = lmer("y ~ f + x + homcs(0 + f | g)", data)
+    plain = lmer("y ~ f + x + (1 | g)", data)
+    assert m.theta[1] == 1.0
+    assert_allclose(m.df_fixed(), plain.df_fixed(), rtol=1e-5)
+    wanted = plain.vcov(full=True).to_numpy()[-2:, -2:]
+    assert_allclose(m.vcov(full=True).loc[["sd|g", "sigma"], ["sd|g", "sigma"]], wanted, rtol=1e-4)
+
+
+def test_satterthwaite_of_two_columns_is_the_same_by_either_structure() -> None:
+    rng = np.random.default_rng(8)
+    n, groups = 80, 8
+    g, x = np.r_[np.arange(groups), rng.integers(0, groups, n - groups)], rng.normal(size=n)
+    b = rng.normal(size=groups)[g]
+    data = {"y": x + b * (1.0 + 0.5 * x) + rng.normal(size=n), "x": x, "g": g}
+    with pytest.warns(SingularFitWarning):
+        one, other = (lmer(f"y ~ x + {kind}(1 + x | g)", data) for kind in ("cs", "us"))
+    assert one.theta[2] == 1.0
+    assert_allclose(one.df_fixed(), other.df_fixed(), rtol=1e-4)
 
 
 def dense_parts(case: Case, theta: Float) -> tuple[Float, Float, list[Float]]:
