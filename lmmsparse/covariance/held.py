@@ -127,6 +127,17 @@ class ScalarCoordinates(TermCoordinates):
             self.c = abs(float(theta[at]))
             self.c_scale = max(self.c, SMALLEST_SCALE * float(units[at]))
 
+    def lifted(self, z: Float) -> Float:
+        """As `TermCoordinates.lifted`; a correlation is as far from its ends, where its derivative is zero too."""
+        out, sine = super().lifted(z), np.isin(self.kept, self.scalars.sine)
+        beyond = np.mod(z[sine] + np.pi / 2.0, np.pi)
+        inside = np.clip(beyond, 2.0 * LIFTED, np.pi - 2.0 * LIFTED)
+        if (beyond == inside).all():
+            return out
+        out = out.copy()
+        out[sine] += inside - beyond
+        return out
+
     def _x(self, z: Float, c: float) -> Float:
         out = np.empty(self.structure.n_theta)
         out[self.kept] = z

@@ -112,6 +112,11 @@ class TermCoordinates(ABC):
     c_scale: float = 1.0
     undefined: bool = False
 
+    def lifted(self, z: Float) -> Float:
+        """z with nothing where the derivative of the criterion would say nothing."""
+        small = np.abs(z) < self.least
+        return np.where(small, np.where(z < 0, -self.least, self.least), z) if small.any() else z
+
     @abstractmethod
     def theta(self, z: Float, c: float) -> Float:
         """θ of the term."""

@@ -130,3 +130,18 @@ def test_the_criterion_is_even_where_a_variance_is_zero(keyword: str) -> None:
         step = 0.3 * np.eye(len(one.start))[i]
         plus, minus = (sigma_of(structure, one.theta(one.start + s * step, one.c)) for s in (1, -1))
         assert_allclose(plus, minus, atol=1e-14)
+
+
+@pytest.mark.parametrize("keyword", ["cs", "homcs"])
+@pytest.mark.parametrize("end", [0, 1])
+def test_nothing_lifted_is_where_derivatives_vanish(keyword: str, end: int) -> None:
+    """A path that begins with a correlation at its end could not leave it."""
+    structure, units = STRUCTURES[keyword](3), np.ones(3)
+    theta = np.append(structure.start()[:-1], structure.ends[end])
+    one = structure.coordinates(theta, units)
+    score = np.ones((3, 3)) - 0.5 * np.eye(3)
+    assert abs(one.gradient(one.start, one.c, score)[0][-1]) < 1e-12
+    lifted = one.lifted(one.start)
+    assert abs(one.gradient(lifted, one.c, score)[0][-1]) > 1e-2
+    assert_allclose(one.theta(lifted, one.c), theta, atol=1e-2)
+    assert_allclose(one.lifted(lifted), lifted, rtol=1e-14)

@@ -145,7 +145,6 @@ class RestrictedDeviance:
                 self.terms.append(structure.coordinates(theta, units))
         self.parts = places([len(one.start) for one in self.terms])
         self.start = np.concatenate([one.start for one in self.terms])
-        self.least = np.concatenate([one.least for one in self.terms])
         self.positive = np.concatenate([one.positive for one in self.terms])
         units, c_scale, self.undefined = np.concatenate([one.scale for one in self.terms]), 1.0, False
         self.c = float(np.log(estimates.sigma))
@@ -155,7 +154,7 @@ class RestrictedDeviance:
         if kind == "sd":
             self.c, c_scale = estimates.sigma * self.c, estimates.sigma * c_scale
             self.start, units = np.append(self.start, np.log(estimates.sigma)), np.append(units, 1.0)
-            self.least, self.positive = np.append(self.least, 0.0), np.append(self.positive, False)
+            self.positive = np.append(self.positive, False)
         elif kind == "beta":
             j = parameter.effects[0]
             self.c, c_scale = float(estimates.beta[j]), float(np.sqrt(estimates.fixed_covariance[j, j]))
@@ -164,8 +163,8 @@ class RestrictedDeviance:
 
     def lifted(self, x: Float) -> Float:
         """Coordinates with no variance at zero, where its derivative would say nothing."""
-        small = np.abs(x) < self.least
-        return np.where(small, np.where(x < 0, -self.least, self.least), x) if small.any() else x
+        lifted = [one.lifted(x[part]) for one, part in zip(self.terms, self.parts, strict=True)]
+        return np.concatenate([*lifted, x[self.parts[-1].stop :]])
 
     def __call__(self, x: Float, c: float) -> Point:
         """Value and gradient.

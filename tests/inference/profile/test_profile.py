@@ -309,3 +309,17 @@ def test_a_singular_fit_is_not_announced_again():
         warnings.simplefilter("error")
         m.profile("x")
         m.conf_int(method="profile", parm="sigma")
+
+
+def test_a_correlation_at_its_end_may_leave_it_along_the_profile():
+    rng = np.random.default_rng(0)
+    n, k, groups = 80, int(rng.integers(2, 5)), 8
+    g = np.r_[np.arange(groups), rng.integers(0, groups, n - groups)]
+    f, x = rng.integers(0, k, n), rng.normal(size=n)
+    y = x + rng.normal(size=groups)[g] + 0.8 * rng.normal(size=(groups, k))[g, f] + rng.normal(size=n)
+    data = {"y": y, "x": x, "g": g, "f": np.array(list("abcd"))[f]}
+    one, other = (quiet(f"y ~ f + x + {kind}(1 + x | g)", data, REML=False) for kind in ("cs", "us"))
+    assert one.theta[2] == -1.0
+    for name in ("f[T.c]", "sigma"):
+        limits = [m.conf_int(parm=name, method="profile").iloc[0, 1:].astype(float) for m in (one, other)]
+        assert limits[0].tolist() == pytest.approx(limits[1].tolist(), rel=1e-4)
