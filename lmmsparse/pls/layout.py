@@ -92,6 +92,9 @@ def sort_entries(pattern: LeafPattern, first_row: dict[int, Pointer], n_rows: in
     """
     if not pattern.blocks:
         return SortedEntries(pattern.indptr, np.zeros(0, np.int32), ())
+    # first entry of each pair, in the order of the links; kept as long as the plan, and therefore small, and made before
+    # what is not kept, so that no memory is left free below it
+    place = np.empty(len(pattern.nodes), dtype=np.int32)
     rows_of_node = np.concatenate([first_row[h] for h in pattern.blocks])
     sizes = np.concatenate([np.full(*shapes[h], dtype=np.int64) for h in pattern.blocks])
     # two transpositions of a compressed matrix sort every leaf by row, in time proportional to the pairs
@@ -105,12 +108,10 @@ def sort_entries(pattern: LeafPattern, first_row: dict[int, Pointer], n_rows: in
     rows = by_row.indices
     if total > len(order):
         rows = np.repeat(rows, counts) + (np.arange(total) - np.repeat(start, counts))
-    # first entry of each pair, in the order of the links; kept as long as the plan, and therefore small
-    place = np.empty(len(order), dtype=np.int32)
     place[order if pattern.order is None else pattern.order[order]] = start
     edges = np.cumsum([len(link.first) for link in pattern.links])[:-1]
     ends = np.concatenate([[0], np.cumsum(counts)])[pattern.indptr]
-    return SortedEntries(ends.astype(np.int64), rows.astype(np.int32), tuple(np.split(place, edges)))
+    return SortedEntries(ends.astype(np.int64), rows.astype(np.int32, copy=False), tuple(np.split(place, edges)))
 
 
 def parent_targets(part: SortedEntries, other: SortedEntries, parent: Index, n_rows: int) -> Index:
