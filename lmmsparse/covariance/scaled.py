@@ -280,22 +280,24 @@ class ScaledCorrelation(Covariance):
             move[:m] = lowest_direction(bends, i)
         return float(move[:m] @ bends @ move[:m]), move
 
+    def _is_rho(self, one: Empty) -> bool:
+        return not one.move[: self.n_deviations].any()
+
     def describe(self, found: Sequence[Empty], group: str, columns: Sequence[str]) -> str:
         """Which variances are zero, or at which end ρ is."""
-        without = [one.name for one in found if one.name != "rho"]
+        without = [one.name for one in found if not self._is_rho(one)]
         if len(without) == self.n_deviations:
             return f"no variance of {', '.join(columns)} in {group}"
         parts = [f"no variance of {', '.join(f'{group}.{name}' for name in without)}"] if without else []
-        for one in found:
-            if one.name == "rho":
-                end = self.ends[0] if one.move[-1] > 0 else 1.0
-                parts.append(f"the correlation of {', '.join(columns)} in {group} is {end:.4g}, the end of its range")
+        for one in filter(self._is_rho, found):
+            end = self.ends[0] if one.move[-1] > 0 else 1.0
+            parts.append(f"the correlation of {', '.join(columns)} in {group} is {end:.4g}, the end of its range")
         return " and ".join(parts)
 
     def off_boundary(self, theta: Float, outward: Sequence[Empty], step: float) -> Float:
         """Standard deviations of ``step`` where the lowest score wants its ρ, and a ρ that is as far from its ends."""
         out, m, (low, high) = self.canonical(theta), self.n_deviations, self.ends
-        deviations = sorted((one for one in outward if one.name != "rho"), key=lambda one: one.score)
+        deviations = sorted((one for one in outward if not self._is_rho(one)), key=lambda one: one.score)
         for one in deviations:
             if np.array_equal(one.move[m:], deviations[0].move[m:]):
                 out[:m] += step * one.move[:m]

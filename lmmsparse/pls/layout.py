@@ -92,8 +92,8 @@ def sort_entries(pattern: LeafPattern, first_row: dict[int, Pointer], n_rows: in
     """
     if not pattern.blocks:
         return SortedEntries(pattern.indptr, np.zeros(0, np.int32), ())
-    # first entry of each pair, in the order of the links; kept as long as the plan, and therefore small, and made before
-    # what is not kept, so that no memory is left free below it
+    # first entry of each pair, in the order of the links; kept as long as the plan, hence small, and made before what
+    # is not, so that no memory is left free below it
     place = np.empty(len(pattern.nodes), dtype=np.int32)
     rows_of_node = np.concatenate([first_row[h] for h in pattern.blocks])
     sizes = np.concatenate([np.full(*shapes[h], dtype=np.int64) for h in pattern.blocks])

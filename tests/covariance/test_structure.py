@@ -253,6 +253,27 @@ def test_derivatives_inwards(drawn: Drawn) -> None:
         assert one.name not in [other.name for other in structure.empty(inside, T, columns)]
 
 
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+@pytest.mark.parametrize(
+    ("keyword", "theta"),
+    [("homcs", [0.0, 0.1]), ("cs", [0.0, 0.0, 0.0, 0.1]), ("cs", [0.7, 0.0, 0.0, 0.1])],
+)
+def test_variances_of_zero_are_left_at_the_correlation_that_lowers_most(
+    keyword: str, theta: list[float], side: float
+) -> None:
+    """Each by itself raises the criterion at the correlation that θ happens to have; nothing depends on that one."""
+    structure, T = STRUCTURES[keyword](3), np.full((3, 3), -4.0 * side)
+    np.fill_diagonal(T, 3.0)
+    found = structure.empty(np.array(theta), T, ["rho", "b", "c"])
+    assert found and all(one.score < 0.0 for one in found)
+    inside = structure.off_boundary(np.array(theta), found, 0.1)
+    low, high = structure.ends
+    assert inside[-1] == pytest.approx(high - 0.01 * (high - low) if side > 0 else low + 0.01 * (high - low))
+    assert np.sum(T * (sigma_of(structure, inside) - sigma_of(structure, np.array(theta)))) < 0.0
+    # a column may have any name
+    assert structure.describe(found, "g", ["rho", "b", "c"]).startswith("no variance of ")
+
+
 @generated
 @given(STRUCTURE)
 def test_quantities_and_their_derivatives(drawn: Drawn) -> None:
