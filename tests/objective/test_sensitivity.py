@@ -42,7 +42,9 @@ def test_second_derivatives(engine: Engines, kind: str, data: st.DataObject) -> 
     expected = hessian_with_sigma(oracle)
     assert_allclose(found.hessian, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
     assert_array_equal(found.hessian, found.hessian.T)
-    assert (found.units >= 1.0).all()
+    # a correlation may be near an end
+    deviations = np.append(np.isinf(case.objective().bounds()[1]), True)
+    assert (found.units[deviations] >= 1.0).all() and (found.units > 0.0).all()
     left = oracle.V_inverse @ oracle.X
     slopes = [left.T @ slope @ left for slope in oracle.slopes]
     assert_allclose(found.information_slopes, slopes, rtol=1e-7, atol=1e-8 * max(1.0, np.abs(slopes).max(initial=0.0)))
