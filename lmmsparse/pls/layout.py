@@ -92,11 +92,12 @@ def sort_entries(pattern: LeafPattern, first_row: dict[int, Pointer], n_rows: in
     """
     if not pattern.blocks:
         return SortedEntries(pattern.indptr, np.zeros(0, np.int32), ())
-    # first entry of each pair, in the order of the links; kept as long as the plan, hence small, and made before what
-    # is not, so that no memory is left free below it
-    place = np.empty(len(pattern.nodes), dtype=np.int32)
     rows_of_node = np.concatenate([first_row[h] for h in pattern.blocks])
     sizes = np.concatenate([np.full(*shapes[h], dtype=np.int64) for h in pattern.blocks])
+    # rows, and the first entry of each pair in the order of links, are kept as long as the plan: hence small, and made
+    # before what is not, so that no memory is left free below them
+    place = np.empty(len(pattern.nodes), dtype=np.int32)
+    rows = np.empty(int(np.bincount(pattern.nodes, minlength=len(sizes)) @ sizes), dtype=np.int32)
     # two transpositions of a compressed matrix sort every leaf by row, in time proportional to the pairs
     pairs = np.arange(len(pattern.nodes), dtype=np.int32)
     leaves = csr_array((pairs, rows_of_node[pattern.nodes], pattern.indptr), shape=(len(pattern.indptr) - 1, n_rows))
@@ -104,14 +105,13 @@ def sort_entries(pattern: LeafPattern, first_row: dict[int, Pointer], n_rows: in
     order = by_row.data
     counts = sizes[pattern.nodes[order]]
     start = np.cumsum(counts) - counts
-    total = int(counts.sum())
-    rows = by_row.indices
-    if total > len(order):
-        rows = np.repeat(rows, counts) + (np.arange(total) - np.repeat(start, counts))
+    rows[:] = by_row.indices if len(rows) == len(order) else np.repeat(by_row.indices - start, counts)
+    if len(rows) > len(order):
+        rows += np.arange(len(rows), dtype=np.int32)
     place[order if pattern.order is None else pattern.order[order]] = start
     edges = np.cumsum([len(link.first) for link in pattern.links])[:-1]
     ends = np.concatenate([[0], np.cumsum(counts)])[pattern.indptr]
-    return SortedEntries(ends.astype(np.int64), rows.astype(np.int32, copy=False), tuple(np.split(place, edges)))
+    return SortedEntries(ends.astype(np.int64), rows, tuple(np.split(place, edges)))
 
 
 def parent_targets(part: SortedEntries, other: SortedEntries, parent: Index, n_rows: int) -> Index:
