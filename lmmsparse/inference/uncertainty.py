@@ -34,11 +34,14 @@ class Uncertainty:
     units : (n_theta + 1,) array
         Steps of θ and σ that change the criterion about equally.
     covariance : (n_theta + 1, n_theta + 1) array
-        2 hessian⁻¹, the covariance matrix of the estimates; directions without information are left out.
+        2 hessian⁻¹, the covariance matrix of the estimates; directions without information are left out, and
+        parameters at an end of their range are known.
     fixed : (p, p) array
         Covariance matrix of β̂ in the user's units.
     jacobian : (n_theta + 1, p, p) array
         Its derivatives.
+    ended : (n_theta,) array of bool
+        Parameters at an end of their range: no difference is taken beyond it.
     """
 
     hessian: Float
@@ -46,6 +49,7 @@ class Uncertainty:
     covariance: Float
     fixed: Float
     jacobian: Float
+    ended: NDArray[np.bool_]
 
 
 def uncertainty(objective: Objective, point: Point) -> Uncertainty:
@@ -65,7 +69,9 @@ def uncertainty(objective: Objective, point: Point) -> Uncertainty:
     jacobian[:n_theta] = to_user @ F @ known.information_slopes @ F @ to_user.T
     jacobian[n_theta] = 2.0 * fixed
     covariance = 2.0 * _inverse(known.hessian, known.units)
-    return Uncertainty(known.hessian, known.units, covariance, fixed, jacobian)
+    places = np.flatnonzero(known.ended)
+    covariance[places] = covariance[:, places] = 0.0
+    return Uncertainty(known.hessian, known.units, covariance, fixed, jacobian, known.ended)
 
 
 @remembered

@@ -33,11 +33,14 @@ class Sensitivity:
         Steps of θ and σ that change the criterion about equally.
     information_slopes : (n_theta, p, p) array
         −∂(XᵀV⁻¹X)/∂θ_i.
+    ended : (n_theta,) array of bool
+        Parameters at an end of their range, which count as known.
     """
 
     hessian: Float
     units: Float
     information_slopes: Float
+    ended: NDArray[np.bool_]
 
 
 def sensitivity(working: WorkingObjective, point: Point) -> Sensitivity:
@@ -63,7 +66,7 @@ def sensitivity(working: WorkingObjective, point: Point) -> Sensitivity:
     hessian[n_theta, n_theta] = 4.0 * degrees
     places = np.flatnonzero(ended)
     hessian[places, places] = 4.0 * degrees
-    return Sensitivity(hessian, units, np.tensordot(J.T, _information_slopes(point.solution), axes=1))
+    return Sensitivity(hessian, units, np.tensordot(J.T, _information_slopes(point.solution), axes=1), ended)
 
 
 def step_units(blocks: tuple[Block, ...], theta: Float) -> Float:

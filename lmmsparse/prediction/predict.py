@@ -199,7 +199,7 @@ def _spreads(
     if with_slopes and not rows.chosen:
         variance = fixed_variance(rows.X, uncertainty_of(model), model.sigma)
     else:
-        variance = mean_variance(model.objective, solution, rows, uncertainty_of(model).units if with_slopes else None)
+        variance = mean_variance(model.objective, solution, rows, uncertainty_of(model) if with_slopes else None)
     variance = variance.plus(new_effects_variance(model.objective, solution, rows, others=False))
     error = model.sigma * np.sqrt(variance.value)
     if interval == "prediction":

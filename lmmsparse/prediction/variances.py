@@ -39,7 +39,7 @@ class Variance(NamedTuple):
         return Variance(self.value + other.value, self.slopes + other.slopes)
 
 
-def mean_variance(objective: Objective, point: Point, rows: PredictedRows, units: Float | None) -> Variance:
+def mean_variance(objective: Objective, point: Point, rows: PredictedRows, known: Uncertainty | None) -> Variance:
     """Variance of x(β̂ − β) + z(b̂ − b) over σ², z being zero on effects that are not chosen or of new levels.
 
     Its derivatives are central differences, each from two points at nearby θ.
@@ -50,16 +50,17 @@ def mean_variance(objective: Objective, point: Point, rows: PredictedRows, units
     point : Point
         At θ̂.
     rows : PredictedRows
-    units : (n_theta,) array or more, optional
-        Those of `Uncertainty`, for the steps; without them zeros stand for the derivatives.
+    known : Uncertainty, optional
+        For the steps; without it zeros stand for the derivatives, as they do where a parameter is at an end.
     """
     slopes = np.zeros((len(rows.X), len(point.theta)))
     with single_threaded_blas():
         variances = objective.row_variances(working_rows(objective, rows))
         value = variances(point.solution)
-        for i, unit in enumerate([] if units is None else units[: len(point.theta)]):
+        units = np.zeros(len(point.theta)) if known is None else np.where(known.ended, 0.0, known.units[:-1])
+        for i in np.flatnonzero(units):
             step = np.zeros(len(point.theta))
-            step[i] = STEP * unit
+            step[i] = STEP * units[i]
             for sign in (1.0, -1.0):
                 beside = objective.exact(point.theta + sign * step)
                 slopes[:, i] += sign * variances(beside.solution) / (2.0 * step[i])

@@ -269,3 +269,20 @@ def test_covariance_of_the_errors_of_the_modes(name: str, data: pd.DataFrame, en
             sizes = [len(m.terms[t].names) for t in members]
             where = np.concatenate([starts[t] + level * k + np.arange(k) for t, k in zip(members, sizes, strict=True)])
             assert_allclose(blocks[level], covariance[np.ix_(where, where)], rtol=1e-7, atol=1e-10)
+
+
+@pytest.mark.parametrize("interval", ["confidence", "prediction"])
+@pytest.mark.parametrize("pair", [("homcs(0 + f | g)", "(1 | g)"), ("cs(0 + f | g)", "us(0 + f | g)")])
+def test_intervals_where_a_correlation_is_at_its_end(pair: tuple[str, str], interval: str) -> None:
+    """The model without it has the same rows: nothing lies beyond the end, and the correlation counts as known."""
+    rng = np.random.default_rng(1)
+    g, f, x = np.arange(80) % 8, rng.integers(3, size=80), rng.normal(size=80)
+    y = x + rng.normal(size=8)[g] + rng.normal(size=80)
+    data = pd.DataFrame({"y": y, "x": x, "f": np.array(list("abc"))[f], "g": g})
+    new = data.head(3).assign(g=[0, 1, 99])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LmmWarning)
+        one, other = (lmer(f"y ~ f + x + {term}", data) for term in pair)
+    assert one.theta[-1] == 1.0
+    found, wanted = (m.predict(new, interval=interval, allow_new_levels=True) for m in (one, other))
+    assert_allclose(found, wanted, rtol=1e-4)
