@@ -55,6 +55,14 @@ class ConvergenceWarning(LmmWarning):
     """The optimizer stopped before its certificate of convergence held."""
 
 
+class SeveralMinimaWarning(ConvergenceWarning):
+    """The criterion has several minima, and there may be one that is lower than that of the fit."""
+
+
+class RoundingWarning(LmmWarning):
+    """A nearly perfect fit has lost digits; the message says how many are left."""
+
+
 class RankDeficiencyWarning(LmmWarning):
     """Columns of the fixed-effect model matrix were dropped because others span them."""
 

@@ -56,12 +56,28 @@ def no_small_models() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def reflections() -> Iterator[None]:
+    """Within it every case is evaluated from its rows, by an orthogonal factorization."""
+    plain = Case.objective
+
+    def by_rows(self: Case, **changes: Any) -> Objective:
+        found = plain(self, **changes).by_rows()
+        assert found is not None
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Case, "objective", by_rows)
+        yield
+
+
 Engines = Callable[[], AbstractContextManager[None]]
 # Within each of them models are evaluated by one way of solving the penalized least-squares problem.
 ENGINES = [
     pytest.param(nullcontext, id="small"),
     pytest.param(no_small_models, id="dense core"),
     pytest.param(sparse_cores, id="sparse core", marks=needs_cholmod),
+    pytest.param(reflections, id="reflections"),
 ]
 
 

@@ -21,10 +21,10 @@ Mask = NDArray[np.bool_]
 
 
 class CovarianceScores(Protocol):
-    """Derivatives that know ∂d/∂Σ_t of every term, (k_t, k_t)."""
+    """Derivatives that know ∂d/∂Σ_t of every term, (…, k_t, k_t)."""
 
     @property
-    def scores(self) -> tuple[Float, ...]:
+    def scores(self) -> Sequence[Float]:
         """∂d/∂Σ of every term."""
 
 
@@ -63,16 +63,16 @@ class Chart:
 
         Parameters
         ----------
-        theta : (n_theta,) array
+        theta : (…, n_theta) array
             The other point.
         derivatives : CovarianceScores
             Derivatives there.
         """
-        step, change = np.empty(len(theta)), self.gradient.copy()
+        step, change = np.empty_like(theta), self.gradient.copy()
         for frame, part, score in zip(self.frames, self.slices, derivatives.scores, strict=True):
-            there, gradient = frame.seen_from_here(theta[part], score)
-            step[part] = -there
-            change[part] -= gradient
+            there, gradient = frame.seen_from_here(theta[..., part], score)
+            step[..., part] = -there
+            change[..., part] -= gradient
         return step, change
 
 

@@ -56,9 +56,10 @@ class TurnedFrame(Frame):
 
     def seen_from_here(self, theta: Float, score: Float) -> tuple[Float, Float]:
         """With λλᵀ = U L Lᵀ Uᵀ, the free entries of (L − S)/D and of 2 D UᵀTU L."""
-        L, D = canonical_template(self.U.T @ self.structure.template(theta)), self.D[:, None]
-        E = self.structure.theta((L - np.diag(self.S)) / D)
-        return E, self.structure.theta(D * (2.0 * self.U.T @ score @ self.U @ L))
+        transposed, D = self.U.swapaxes(-1, -2), self.D[..., None]
+        L = canonical_template(transposed @ self.structure.template(theta))
+        E = self.structure.theta((L - self.S[..., None] * np.eye(self.structure.size)) / D)
+        return E, self.structure.theta(D * (2.0 * transposed @ score @ self.U @ L))
 
     def derivatives(self, score: Float) -> tuple[Float, Float, Float]:
         """With dλ = P_a e_bᵀ for the entry (a, b) of E and P = U D, dΣ = P_a λ_bᵀ + λ_b P_aᵀ."""

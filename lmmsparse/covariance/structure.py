@@ -203,7 +203,24 @@ def raised(template: Float, smallest: float) -> Float:
     """A template with the same directions in which no standard deviation is below ``smallest``.
 
     The template itself when that is so already.  Σ changes by no more than the square of ``smallest``.
+
+    Parameters
+    ----------
+    template : (…, k, k) array
+        Lower triangular.
+    smallest : float
     """
+    if template.ndim > 2:
+        diagonal = np.abs(template.diagonal(axis1=-2, axis2=-1))
+        if template.shape[-1] > 1 and np.count_nonzero(np.tril(template, -1)):
+            diagonal = np.linalg.svd(template, compute_uv=False)
+        low = np.asarray((diagonal < smallest).any(axis=-1))
+        if not low.any():
+            return template
+        out = template.copy()
+        U, S, _ = np.linalg.svd(template[low])
+        out[low] = canonical_template(U * np.maximum(S, smallest)[..., None, :])
+        return out
     diagonal = template.diagonal()
     if np.count_nonzero(template) == np.count_nonzero(diagonal):
         if np.abs(diagonal).min() >= smallest:

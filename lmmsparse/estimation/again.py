@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import GroupingError
-from lmmsparse.estimation.certificate import OptInfo
 from lmmsparse.estimation.control import Control
-from lmmsparse.estimation.estimates import Estimates
-from lmmsparse.estimation.fit import controlled_fit
+from lmmsparse.estimation.digits import Fit, fit_to_digits
 from lmmsparse.estimation.starts import start_near
 from lmmsparse.objective.linear import Objective, make_objective
 
 Float = NDArray[np.float64]
 
 
-class Fit(NamedTuple):
-    """An objective with its estimates and the record of the search."""
-
-    objective: Objective
-    estimates: Estimates
-    info: OptInfo
-
-
 def fit_again(objective: Objective, control: Control, near: Float | None = None) -> Fit:
     """Fit an objective, from a θ in the user's units that was the optimum for like data, or from nowhere."""
-    start = None if near is None else start_near(objective, near)
-    return Fit(objective, *controlled_fit(objective, control, start=start))
+    return fit_to_digits(objective, control, start=None if near is None else start_near(objective, near))
 
 
 def fit_parts(

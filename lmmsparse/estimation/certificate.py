@@ -10,16 +10,21 @@ from numpy.typing import NDArray
 
 from lmmsparse.estimation.boundary import EmptyPart, describe_empty
 from lmmsparse.estimation.estimates import Estimates
+from lmmsparse.estimation.searched import Searched
+from lmmsparse.estimation.spread import ENOUGH
 from lmmsparse.objective.linear import Objective
-from lmmsparse.objective.points import Derivatives, Point
+from lmmsparse.objective.points import Derivatives
 from lmmsparse.pls.plan import Plan
+from lmmsparse.pls.rounding import Rounding
 from lmmsparse.search.newton import combined_hessian
-from lmmsparse.search.protocols import Evaluation, Optimum
+from lmmsparse.search.protocols import Evaluation
 
 Float = NDArray[np.float64]
 
 # Eigenvalues of the average information below this share of the largest say that θ is not identified.
 FLAT = 1e-9
+# Rounding errors above this are said, and mended where they can be.
+LARGEST_ROUNDING = 1e-6
 # A parameter takes part in such a direction with more than this share.
 INVOLVED = 0.1
 
@@ -32,7 +37,9 @@ class OptInfo:
     ----------
     optimizer : str
     evaluations : int
-        Factorizations of M(θ) in the search.
+        Factorizations of M(θ) in the search that found the estimates.
+    evaluations_all : int
+        Those in all searches, from other starts as well.
     converged : bool
     message : str
         One sentence: how the search ended.
@@ -53,10 +60,16 @@ class OptInfo:
         Order of elimination with its predicted cost.
     preliminary : int
         Evaluations on a part of the data that found the start; 0 where there was no such search.
+    minima : tuple of (float, int)
+        Criterion of the fit and of every higher minimum in which searches from other starts ended, and how many ended
+        there; one search of a model that asks for no more is ``((criterion, 1),)``.
+    rounding : Rounding
+        Rounding errors to be expected in criterion, σ̂, β̂, standard errors and random effects.
     """
 
     optimizer: str
     evaluations: int
+    evaluations_all: int
     converged: bool
     message: str
     gradient_norm: float
@@ -67,11 +80,18 @@ class OptInfo:
     history: tuple[Evaluation, ...] = field(repr=False)
     plan: Plan = field(repr=False)
     preliminary: int = 0
+    minima: tuple[tuple[float, int], ...] = ()
+    rounding: Rounding | None = None
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether there are several minima, the lowest of which so few searches have found that others may exist."""
+        return len(self.minima) > 1 and self.minima[0][1] < ENOUGH
 
 
 def certificate(
     objective: Objective,
-    optimum: Optimum[Point, Derivatives],
+    searched: Searched,
     empty: Sequence[EmptyPart],
     estimates: Estimates,
     optimizer: str,
@@ -79,7 +99,7 @@ def certificate(
     preliminary: int,
 ) -> OptInfo:
     """One verdict: converged, at the boundary, without residual variance, or not converged, and why."""
-    derivatives = optimum.derivatives
+    optimum, derivatives = searched.optimum, searched.optimum.derivatives
     gradient_norm = float(np.abs(derivatives.gradient).max())
     flat = () if empty or estimates.perfect else flat_parameters(objective, derivatives)
     if estimates.perfect:
@@ -95,9 +115,20 @@ def certificate(
         message = f"converged, but the data cannot tell apart {', '.join(flat)}"
     else:
         message = "converged"
+    minima = tuple((value + objective.constant, count) for value, count in searched.minima(optimum.point.value))
+    if len(minima) > 1 and not estimates.perfect:
+        starts = sum(count for _, count in minima)
+        message += (
+            f"; {minima[0][1]} of {starts} starts ended here and the others in {len(minima) - 1} higher "
+            f"{'minimum' if len(minima) == 2 else 'minima'}, the next {minima[1][0] - minima[0][0]:.2g} above"
+        )
+    rounding = estimates.point.rounding
+    if rounding.largest > LARGEST_ROUNDING and not estimates.perfect:
+        message += f"; digits are lost: {describe_rounding(rounding)}"
     return OptInfo(
         optimizer=optimizer,
-        evaluations=len(history),
+        evaluations=len(history) - searched.lost + searched.earlier,
+        evaluations_all=len(history) + searched.together,
         converged=optimum.converged and not estimates.perfect,
         message=message,
         gradient_norm=gradient_norm,
@@ -108,6 +139,8 @@ def certificate(
         history=history,
         plan=objective.plan,
         preliminary=preliminary,
+        minima=minima,
+        rounding=rounding,
     )
 
 
@@ -116,6 +149,7 @@ def perfect_fit(objective: Objective, estimates: Estimates, optimizer: str) -> O
     return OptInfo(
         optimizer=optimizer,
         evaluations=1,
+        evaluations_all=1,
         converged=True,
         message=(
             "perfect fit: the fixed effects reproduce the response to machine precision; "
@@ -128,7 +162,21 @@ def perfect_fit(objective: Objective, estimates: Estimates, optimizer: str) -> O
         flat=(),
         history=(Evaluation(estimates.theta, estimates.criterion, True),),
         plan=objective.plan,
+        minima=((estimates.criterion, 1),),
+        rounding=estimates.point.rounding,
     )
+
+
+def describe_rounding(rounding: Rounding) -> str:
+    """Which numbers are known to how much."""
+    parts = {
+        "the criterion to": (rounding.criterion, ""),
+        "sigma to a share of": (rounding.sigma, ""),
+        "fixed effects to": (rounding.beta, " of their standard errors"),
+        "these to a share of": (rounding.std_error, ""),
+        "random effects to": (rounding.effects, " of their standard deviations"),
+    }
+    return ", ".join(f"{name} {size:.1g}{of}" for name, (size, of) in parts.items() if size > LARGEST_ROUNDING)
 
 
 def flat_parameters(objective: Objective, derivatives: Derivatives) -> tuple[str, ...]:

@@ -20,24 +20,23 @@ from lmmsparse.estimation.boundary import (
 from lmmsparse.estimation.certificate import OptInfo, certificate, perfect_fit
 from lmmsparse.estimation.control import Control
 from lmmsparse.estimation.estimates import Estimates, user_estimates
+from lmmsparse.estimation.searched import WORTHWHILE, Found, Searched
+from lmmsparse.estimation.spread import spread_ends
 from lmmsparse.estimation.starts import other_starts
 from lmmsparse.estimation.subsample import thinned_start
 from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.linear import Objective
-from lmmsparse.objective.points import Derivatives, Point
+from lmmsparse.objective.points import Point
 from lmmsparse.objective.protocols import Criterion
 from lmmsparse.search.cobyqa import cobyqa
 from lmmsparse.search.newton import newton
-from lmmsparse.search.protocols import Evaluation, Optimum
+from lmmsparse.search.protocols import Evaluation
 
 Float = NDArray[np.float64]
-Found = Optimum[Point, Derivatives]
 Watch = Callable[[Evaluation], None]
 
 # A variance stays at zero when that raises the criterion by less than this (times |criterion|/1e4 for large values).
 ZERO_TOLERANCE = 1e-9
-# Another start must promise more than this to be followed.
-WORTHWHILE = 1e-7
 # Evaluations of a search from another start.
 OTHER_BUDGET = 50
 # Second minima where a variance is zero are a matter of small data as well.
@@ -168,12 +167,13 @@ def controlled_fit(
         else:
             search, record = by_cobyqa, Recorder(objective, SLOWER * control.max_evaluations, watch)
             first = _given_start(objective, start)
-        optimum = _searched(objective, first, search, record)
+        searched = _searched(objective, first, search, record)
+        optimum = searched.optimum
         point = objective.refined(_settled(objective, optimum, record))
         empty = empty_parts(objective, point.theta, optimum.derivatives)
         estimates = user_estimates(objective, point, singular=bool(empty))
         return estimates, certificate(
-            objective, optimum, empty, estimates, control.optimizer, record.history, first.preliminary
+            objective, searched, empty, estimates, control.optimizer, record.history, first.preliminary
         )
 
 
@@ -192,25 +192,32 @@ def _newton_start(objective: Objective, start: Float | None) -> Start:
     return Start(thinned[0], is_cold=True, preliminary=thinned[1])
 
 
-def _searched(objective: Objective, start: Start, search: Estimator, record: Recorder) -> Found:
+def _searched(objective: Objective, start: Start, search: Estimator, record: Recorder) -> Searched:
     """The lowest end of searches from the start, from others where it is cold, and from where their ends point."""
-    optimum = search(objective, start.theta, record, record.left)
-    for theta in other_starts(objective) if start.is_cold else []:
-        if record.left > 0 and not optimum.point.degenerate:
-            other = search(objective, theta, record, min(OTHER_BUDGET, record.left))
-            if other.point.value < optimum.point.value - (0.0 if other.converged else WORTHWHILE):
-                optimum = other
+    ends = spread_ends(objective) if start.is_cold else None
+    first_budget = record.left if ends is None else max(1, record.left // 2)  # something is left for better ends
+    best = Searched.first(search(objective, start.theta, record, first_budget))
+    if start.is_cold and not best.optimum.point.degenerate:
+        if ends is None:
+            for theta in other_starts(objective):
+                if record.left > 0:
+                    best = best.or_lower(search(objective, theta, record, min(OTHER_BUDGET, record.left)))
+        else:
+            best = best.beside(ends)
+            for theta, spent in ends.promising(best.optimum.point.value):
+                if record.left > 0:
+                    best = best.or_lower(search(objective, theta, record, record.left), spent)
     for _ in range(SEARCHES - 1):
-        if optimum.point.degenerate or record.left < 1:
+        if best.optimum.point.degenerate or record.left < 1:
             break
-        better = _better_start(objective, optimum, record)
+        better = _better_start(objective, best.optimum, record)
         if better is None:
             break
         other = search(objective, better, record, record.left)
-        if not other.point.value < optimum.point.value:
+        if not other.point.value < best.optimum.point.value:
             break
-        optimum = other
-    return optimum
+        best = best.continued(other)
+    return best
 
 
 def _better_start(objective: Objective, optimum: Found, record: Recorder) -> Float | None:

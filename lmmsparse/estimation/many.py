@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from lmmsparse.estimation.boundary import DOUBTFUL_LOSS, ZERO_CANDIDATE
 from lmmsparse.estimation.control import Control
-from lmmsparse.estimation.fit import FEW_ROWS, WORTHWHILE, controlled_fit
+from lmmsparse.estimation.digits import fit_to_digits
+from lmmsparse.estimation.fit import FEW_ROWS
+from lmmsparse.estimation.searched import WORTHWHILE
 from lmmsparse.estimation.starts import other_starts, warm_start
 from lmmsparse.estimation.table import EstimateTable
 from lmmsparse.numerics.threads import single_threaded_blas
@@ -63,7 +65,8 @@ def refit_responses(objective: Objective, responses: Float, start: Float, contro
         begin = warm_start(objective, out.theta[i] if begun else start)
         cold = not begun and other_starts(objective)
         one = objective.with_response(responses[:, i])
-        out.write(i, *controlled_fit(one, control, start=None if cold else objective.to_user(begin)))
+        _, estimates, info = fit_to_digits(one, control, start=None if cold else objective.to_user(begin))
+        out.write(i, estimates, info)
     return out
 
 
@@ -80,7 +83,7 @@ def _together(objective: Objective, responses: Float, start: Float, control: Con
     starts = [start, *([objective.start()] if others else []), *others]
     ends, evaluations = None, np.zeros(len(scale), dtype=np.int64)
     for theta in starts:
-        found = search(stacked.points, stacked.chart, theta, len(scale), control.tolerance)
+        found = search(stacked.points, stacked.chart, np.tile(theta, (len(scale), 1)), control.tolerance)
         ends, evaluations = found if ends is None else lower(ends, found), evaluations + found.evaluations
     assert ends is not None
     beta_map = objective.design.coordinates.beta_map(1.0)

@@ -5,8 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
-from lmmsparse.errors import ConvergenceWarning, IdentifiabilityWarning, PerfectFitWarning, SingularFitWarning
-from lmmsparse.estimation.certificate import OptInfo
+from lmmsparse.errors import (
+    ConvergenceWarning,
+    IdentifiabilityWarning,
+    PerfectFitWarning,
+    RoundingWarning,
+    SeveralMinimaWarning,
+    SingularFitWarning,
+)
+from lmmsparse.estimation.certificate import LARGEST_ROUNDING, OptInfo, describe_rounding
 from lmmsparse.estimation.estimates import Estimates
 from lmmsparse.frame import ModelFrame
 
@@ -30,6 +37,20 @@ def warn_of(estimates: Estimates, info: OptInfo, unidentified: Sequence[str], st
     elif estimates.singular:
         text = f"{info.message.removeprefix('converged: ')}; m.singularity() explains"
         warnings.warn(text, SingularFitWarning, stacklevel=stacklevel)
+    rounding = estimates.point.rounding
+    if rounding.largest > LARGEST_ROUNDING and not estimates.perfect and info.converged:
+        warnings.warn(
+            f"the residuals are so small beside the random effects that digits are lost: {describe_rounding(rounding)}",
+            RoundingWarning,
+            stacklevel=stacklevel,
+        )
+    if info.doubtful and not estimates.perfect:
+        warnings.warn(
+            f"searches ended in {len(info.minima)} minima of the criterion, and few in the lowest: "
+            "there may be a lower one; m.allfit(starts=...) searches from more starts",
+            SeveralMinimaWarning,
+            stacklevel=stacklevel,
+        )
     if unidentified:
         warnings.warn(
             f"the data cannot tell apart {', '.join(unidentified)}: theta is not identified, "

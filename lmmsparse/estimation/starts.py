@@ -29,7 +29,7 @@ def other_starts(objective: Objective) -> list[Float]:
     With few rows these are other multiples of the start, and other correlations where all effects of a term share one.
     """
     first, out = objective.start(), _by_size(objective)
-    if objective.degrees >= MANY_ROWS * len(first) or len(first) == 1:
+    if not few_rows(objective) or len(first) == 1:
         return out
     for factor in OTHER_STARTS:
         parts = [block.structure.scaled(first[block.parameters], factor) for block in objective.blocks]
@@ -41,6 +41,11 @@ def other_starts(objective: Objective) -> list[Float]:
         start[rho] = low[rho] + share * (high[rho] - low[rho])
         out.append(start)
     return out
+
+
+def few_rows(objective: Objective) -> bool:
+    """Whether the parameters have so few rows that the criterion often has several minima."""
+    return objective.degrees < MANY_ROWS * len(objective.theta_names)
 
 
 def _by_size(objective: Objective) -> list[Float]:

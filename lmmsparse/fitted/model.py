@@ -14,9 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from lmmsparse.design.identifiability import redundant_terms
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import IdentifiabilityWarning, SingularFitWarning
-from lmmsparse.estimation.again import Fit, fit_again
+from lmmsparse.estimation.again import fit_again
 from lmmsparse.estimation.certificate import OptInfo
 from lmmsparse.estimation.control import Control
+from lmmsparse.estimation.digits import Fit
 from lmmsparse.estimation.estimates import Estimates
 from lmmsparse.estimation.many import Refits, refit_responses
 from lmmsparse.estimation.messages import warn_of

@@ -26,8 +26,16 @@ cdef bint _is_sound(double square, double before, const double* limits) noexcept
     return square > limits[0] and square > limits[1] * before
 
 
+cdef void _note(double square, double before, double* lost) noexcept nogil:
+    """Add what a pivot has lost to the sum and the largest of such quotients."""
+    cdef double share = before / square
+    lost[0] += share - 1.0
+    if share > lost[1]:
+        lost[1] = share
+
+
 cdef int _factor_leaf(
-    const double* lam, const double* A, int K, const double* limits, double* l, double* inverse,
+    const double* lam, const double* A, int K, const double* limits, double* l, double* inverse, double* lost,
 ) noexcept nogil:
     """l lᵀ = λᵀAλ + I and l⁻¹ for one leaf; 1 when a pivot is rounding."""
     cdef int a, b, c, d
@@ -46,6 +54,7 @@ cdef int _factor_leaf(
                 l[b * K + a] = 0.0
                 inverse[b * K + a] = 0.0
             elif _is_sound(total, before, limits):
+                _note(total, before, lost)
                 l[a * K + a] = sqrt(total)
                 inverse[a * K + a] = 1.0 / l[a * K + a]
             else:
@@ -62,7 +71,7 @@ cdef int _eliminate(
     const Sizes n, Work work, const double* A, const double* B, const double* rest, const double* lam,
     const int32_t* factor, const int32_t* sizes, const double* templates, int width,
     const double* b_leaf, const double* b_rest, double yy, const double* limits, double* logdet,
-    double* logdet_fixed, double* pwrss,
+    double* logdet_fixed, double* pwrss, double* lost,
 ) noexcept nogil:
     """Factor the equations of one problem; 1 or 2 when a pivot of a random or a fixed effect is rounding."""
     cdef int leaf, a, c, j, K = n.K, R = n.R, r = n.r, full = n.R + 1, rows = n.q * n.K, info = 0, one = 1
@@ -70,8 +79,11 @@ cdef int _eliminate(
     cdef double* target
     logdet[0] = 0.0
     logdet_fixed[0] = 0.0
+    lost[0], lost[1] = 0.0, 1.0
     for leaf in range(n.q):
-        if _factor_leaf(lam, A + leaf * K * K, K, limits, work.l + leaf * K * K, work.l_inverse + leaf * K * K):
+        if _factor_leaf(
+            lam, A + leaf * K * K, K, limits, work.l + leaf * K * K, work.l_inverse + leaf * K * K, lost
+        ):
             return 1
         for a in range(K):
             logdet[0] += 2.0 * log(work.l[leaf * K * K + a * K + a])
@@ -112,6 +124,7 @@ cdef int _eliminate(
     for j in range(r):
         if not _is_sound(work.S[j * full + j] ** 2, work.half[j], limits):
             return 1
+        _note(work.S[j * full + j] ** 2, work.half[j], lost)
     for j in range(r, R):  # LAPACK may let NaN pass
         if not work.S[j * full + j] > 0.0:
             return 2
@@ -204,8 +217,9 @@ def evaluate(
         r² is not taken below this share of yᵀWy.
     smallest_pivot, smallest_remainder : float
         A squared pivot below the first, or below this share of the diagonal entry that it came from, is rounding.
-    scalars : (problems, 3) array, out
-        log|M|, log|XᵀV⁻¹X| and r².
+    scalars : (problems, 5) array, out
+        log|M|, log|XᵀV⁻¹X| and r²; Σ (d/l² − 1) over the pivots l² of random effects and the diagonal entries d of M
+        that they came from, and the largest d/l².
     effects : (problems, q K + R) array, out
         Spherical modes of the leaves and the rest, then β.
     fixed : (problems, p, p) array, out
@@ -262,6 +276,7 @@ def evaluate(
             failed[i] = _eliminate(
                 n, work, &A[0, 0, 0], B_, rest_, &lam[i, 0, 0], factor_, sizes_, templates_, width,
                 &b_leaf[y, 0, 0], b_rest_, yy[y], limits, &scalars[i, 0], &scalars[i, 1], &scalars[i, 2],
+                &scalars[i, 3],
             )
             if failed[i]:
                 continue

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from lmmsparse.design.terms import random_terms
 from lmmsparse.errors import ArgumentError, NoFixedEffectsWarning
 from lmmsparse.estimation.control import Control, as_control
-from lmmsparse.estimation.fit import controlled_fit
+from lmmsparse.estimation.digits import fit_to_digits
 from lmmsparse.fitted.call import Call
 from lmmsparse.fitted.model import warned
 from lmmsparse.formula import parse_formula
@@ -115,8 +115,8 @@ def lmer(
         )
     first = None if start is None else objective.checked_start(start)
     watch = _print_evaluation if progress else None
-    estimates, info = controlled_fit(objective, settings, start=first, watch=watch)
-    return warned(LinearMixedModel(frame, terms, objective, estimates, info, settings, call))
+    found = fit_to_digits(objective, settings, start=first, watch=watch)
+    return warned(LinearMixedModel(frame, terms, *found, settings, call))
 
 
 def _print_evaluation(evaluation: Evaluation) -> None:

@@ -17,6 +17,7 @@ from lmmsparse.covariance.charts import Chart
 from lmmsparse.crossproducts.blocks import CrossProducts
 from lmmsparse.crossproducts.responses import replace_response, response_products
 from lmmsparse.crossproducts.sums import cross_products
+from lmmsparse.crossproducts.triangle import triangular_rows
 from lmmsparse.design.coordinates import (
     ManyResponses,
     ResponseCoordinates,
@@ -36,7 +37,9 @@ from lmmsparse.objective.profiled import WorkingObjective
 from lmmsparse.objective.sensitivity import Sensitivity, covariance_jacobian, sensitivity
 from lmmsparse.objective.stacked import StackedObjective
 from lmmsparse.pls.engine import choose_engine
+from lmmsparse.pls.orthogonal import LoadedOrthogonal, Orthogonal
 from lmmsparse.pls.plan import Plan
+from lmmsparse.pls.rounding import rounding_of
 from lmmsparse.pls.row_variances import RowVariances, WorkingRows, leverages
 
 Float = NDArray[np.float64]
@@ -44,6 +47,8 @@ Index = NDArray[np.intp]
 
 # Rounding error of the criterion that is not worth a pass over the rows.
 NEGLIGIBLE_NOISE = 1e-8
+# Random and fixed effects of a model that may be factored by reflections, and multiplications that these may take.
+MOST_COLUMNS, MOST_REFLECTIONS = 400, 2e9
 # Relative standard deviation (of a column of unit mean square) at which no search can begin: nothing is curved there.
 LARGEST_START = 1e7
 
@@ -131,7 +136,8 @@ class Objective:
 
         r² as a difference from yᵀWy loses the digits by which it is smaller; the rows know them.
         """
-        if point.noise <= NEGLIGIBLE_NOISE * max(1.0, abs(point.value) / 1e4):
+        noise = 2.0 * self.degrees * point.rounding.sigma
+        if not self.working.engine.squares or noise <= NEGLIGIBLE_NOISE * max(1.0, abs(point.value) / 1e4):
             return point
         w, effects, penalty, square = self.weights, [], 0.0, 0.0
         for u, lam in zip(point.u, point.templates, strict=True):
@@ -144,7 +150,9 @@ class Objective:
             square += float(residual @ (residual if w is None else w[rows] * residual))
         pwrss = square + penalty
         value = point.value + self.degrees * float(np.log(pwrss / point.pwrss))
-        return replace(point, pwrss=pwrss, sigma2=pwrss / self.degrees, value=value)
+        losses = replace(point.solution.losses, response=self.products.fixed[-1, -1] / pwrss)
+        rounding = rounding_of(losses, value, self.degrees, self.reml, self.working.engine.squares, from_rows=True)
+        return replace(point, pwrss=pwrss, sigma2=pwrss / self.degrees, value=value, rounding=rounding)
 
     # the way to the user's units
 
@@ -255,6 +263,12 @@ class Objective:
         """[Z X y]ᵀW[Z X y] in working coordinates."""
         return self.working.products
 
+    @property
+    def largest_square(self) -> float:
+        """The largest share of a single row in yᵀWy."""
+        squares = self.y**2 if self.weights is None else self.weights * self.y**2
+        return float(squares.max() / squares.sum())
+
     def template(self, point: Point, term: int) -> Float:
         """λ of a term in working coordinates, (k, k)."""
         block = self.blocks[term]
@@ -286,6 +300,17 @@ class Objective:
         engine = choose_engine(products.pattern, products.p, self.plan.groups, memory_limit)
         return WorkingObjective.of(engine, products, self.blocks, self.reml)
 
+    def by_rows(self) -> Objective | None:
+        """The same criterion by reflections of the rows, which lose fewer digits; None where that costs too much."""
+        loaded, plan, n = self.working.loaded, self.plan, len(self.y)
+        columns = plan.q + self.products.p + 1
+        if not loaded.engine.squares or columns > MOST_COLUMNS or n * columns**2 > MOST_REFLECTIONS:
+            return None
+        with single_threaded_blas():
+            rows = triangular_rows(self.design, self.y, self.weights)
+        working = WorkingObjective(LoadedOrthogonal(Orthogonal(plan, rows, loaded)), self.blocks)
+        return Objective(self.terms, self.design, self.y, self.weights, self.response, working)
+
     def stacked(self, responses: Float) -> tuple[StackedObjective, ManyResponses] | None:
         """The same design for many responses y − offset (n, m) at once; None where the engine takes one at a time."""
         Y, origins = working_responses(responses, self.design, self.weights)
@@ -294,6 +319,13 @@ class Objective:
         if solver is None:
             return None
         return StackedObjective(self.working, solver, squares, NEGLIGIBLE_NOISE), origins
+
+    def at_many(self) -> StackedObjective | None:
+        """The criterion for many θ at once, each as a problem of response 0; None where the engine takes one."""
+        solver = self.working.loaded.many()
+        if solver is None:
+            return None
+        return StackedObjective(self.working, solver, self.products.fixed[-1:, -1], NEGLIGIBLE_NOISE)
 
 
 def make_objective(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lmmsparse.covariance.charts import natural_derivatives
 from lmmsparse.covariance.structure import Covariance
+from lmmsparse.pls.rounding import Rounding
 from lmmsparse.pls.solution import Solution
 
 Float = NDArray[np.float64]
@@ -27,8 +28,8 @@ class Point:
     pwrss, sigma2 : float
         Penalized weighted residual sum of squares r², and r²/n or r²/(n − p); those of the solution, or summed over
         the rows where they had lost digits.
-    noise : float
-        Rounding error to be expected in the value; it grows as r² becomes a small part of yᵀWy.
+    rounding : Rounding
+        Rounding errors to be expected in the value and in what follows from the solution.
     exact : bool
         False when the numbers are those of nearby templates.
     solution : Solution
@@ -38,9 +39,14 @@ class Point:
     value: float
     pwrss: float
     sigma2: float
-    noise: float
+    rounding: Rounding
     exact: bool
     solution: Solution
+
+    @property
+    def noise(self) -> float:
+        """Rounding error to be expected in the value."""
+        return self.rounding.criterion
 
     @property
     def degenerate(self) -> bool:

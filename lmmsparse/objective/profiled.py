@@ -17,13 +17,13 @@ from lmmsparse.objective.blocks import Block, entries_of
 from lmmsparse.objective.points import Derivatives, Point
 from lmmsparse.pls.engine import Engine, Loaded
 from lmmsparse.pls.plan import Plan
+from lmmsparse.pls.rounding import rounding_of
 from lmmsparse.pls.solution import Request
 
 Float = NDArray[np.float64]
 
 # Derivatives need λ⁻¹: a singular value of a working template below this is raised to it there.
 SMALLEST_SPREAD = 1e-5
-ROUNDING = 2.0 * np.finfo(float).eps
 
 
 class WorkingObjective:
@@ -85,13 +85,12 @@ class WorkingObjective:
     def _point(self, theta: Float, templates: list[Float], exact: bool) -> Point:
         solution = self.loaded.solve(templates)
         value = float(self.criterion(solution.logdet, solution.logdet_fixed, solution.pwrss))
-        square = float(self.products.fixed[-1, -1])
         return Point(
             theta=np.array(theta, dtype=float),
             value=value,
             pwrss=solution.pwrss,
             sigma2=solution.sigma2,
-            noise=ROUNDING * (abs(value) + self.degrees * square / solution.pwrss),
+            rounding=rounding_of(solution.losses, value, self.degrees, self.reml, self.engine.squares, False),
             exact=exact,
             solution=solution,
         )

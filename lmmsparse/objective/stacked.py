@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.covariance.charts import Chart, chart_around
+from lmmsparse.covariance.structure import raised
 from lmmsparse.objective.blocks import Block
-from lmmsparse.objective.profiled import ROUNDING, SMALLEST_SPREAD, WorkingObjective
+from lmmsparse.objective.profiled import SMALLEST_SPREAD, WorkingObjective
 from lmmsparse.pls.direct import SMALLEST_RESIDUAL
 from lmmsparse.pls.engine import BatchSolver
+from lmmsparse.pls.rounding import UNIT
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -116,20 +118,20 @@ class StackedObjective:
         """Values and derivatives; arguments as those of `values`."""
         working, square = self.working, self.square[which]
         templates = working.templates(theta)
+        for block in working.blocks:  # derivatives need λ⁻¹, as in `WorkingObjective.evaluate`
+            own = templates[block.factor][..., block.columns, block.columns]
+            own[...] = raised(own, SMALLEST_SPREAD)
         found = self.solver(which, templates)
         plain = (found.failed == 0) & (found.pwrss > SMALLEST_RESIDUAL * square)
         pwrss = np.where(plain, found.pwrss, square)
         value = working.criterion(found.logdet, found.logdet_fixed, pwrss)
-        noise = ROUNDING * (np.abs(value) + working.degrees * square / pwrss)
+        noise = UNIT * (np.abs(value) + working.degrees * square / pwrss)
         plain &= noise <= self.largest_noise * np.maximum(1.0, np.abs(value) / 1e4)
         scores = []
         for block in working.blocks:
             g, where = block.factor, block.columns
             lam = templates[g][:, where, where]
-            # a template without an inverse is left to the search for one problem
-            regular = np.asarray((np.abs(np.diagonal(lam, axis1=1, axis2=2)) > SMALLEST_SPREAD).all(axis=1))
-            plain &= regular
-            inverse = np.linalg.inv(np.where(regular[:, None, None], lam, np.eye(lam.shape[1])))
+            inverse = np.linalg.inv(lam)
             levels = working.products.pattern.shapes[g][0]
             inside = levels * np.eye(lam.shape[1]) - found.sums[g][:, where, where]
             score = inverse.transpose(0, 2, 1) @ inside @ inverse

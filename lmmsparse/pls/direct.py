@@ -14,6 +14,7 @@ from lmmsparse.errors import FactorizationError
 from lmmsparse.numerics.dense import inner, solve_lower, solve_lower_transposed
 from lmmsparse.pls.plan import Plan, plan_of
 from lmmsparse.pls.releasable import ReleasableFactor
+from lmmsparse.pls.rounding import Losses
 from lmmsparse.pls.solution import Request, Solution
 from lmmsparse.pls.values import Values, lay_out
 
@@ -26,6 +27,8 @@ NOT_IDENTIFIED = "X'V^-1 X is not positive definite: the fixed effects are not i
 
 class Direct:
     """Cholesky factorization by a plan that is made once."""
+
+    squares = True
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -62,6 +65,9 @@ class LoadedDirect:
     def batch(self, rhs: Sequence[Float], fixed: Float, squares: Float) -> None:
         """One problem at a time: the factor would be most of the memory."""
 
+    def many(self) -> None:
+        """One λ at a time, for the same reason."""
+
     def solve(self, templates: Sequence[Float]) -> Solution:
         """Factor M and solve for λ of every grouping factor.
 
@@ -85,6 +91,7 @@ class LoadedDirect:
             u=found.u,
             fixed_factor=found.fixed_factor,
             degenerate=degenerate,
+            losses=losses_of(self.products, found.fixed_factor, pwrss, *held.factor.lost),
         )
 
     def factor_for(self, templates: Sequence[Float]) -> ReleasableFactor:
@@ -137,6 +144,14 @@ def eliminate(releasable: ReleasableFactor, fixed: Float) -> Elimination:
     modes = releasable.factor.backward([(r @ contrast)[:, :, None] for r in right])
     u = tuple(u[:, :, 0] for u in modes)
     return Elimination(releasable.factor.logdet, float(schur[p, p] - half @ half), beta, u, L)
+
+
+def losses_of(products: CrossProducts, fixed_factor: Float, pwrss: float, pivots: float, pivot: float) -> Losses:
+    """What elimination has cancelled, from the cross-products of columns of unit mean square."""
+    p = products.p
+    fixed = np.diagonal(products.fixed)[:p] / np.diagonal(fixed_factor) ** 2
+    response = float(products.fixed[-1, -1]) / pwrss
+    return Losses(pivots, pivot, float(fixed.max(initial=1.0)), float(fixed.sum()), response)
 
 
 def floored(pwrss: float, yy: float) -> tuple[float, bool]:

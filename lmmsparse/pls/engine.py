@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lmmsparse.crossproducts.blocks import CrossProducts, Pattern
 from lmmsparse.pls.direct import Direct
 from lmmsparse.pls.plan import Plan, plan_of
+from lmmsparse.pls.releasable import ReleasableFactor
 from lmmsparse.pls.small import Small, SmallSolutions, is_small
 from lmmsparse.pls.solution import Request, Solution
 
@@ -30,6 +31,10 @@ class Engine(Protocol):
     @property
     def plan(self) -> Plan:
         """Order of elimination with its predicted cost."""
+
+    @property
+    def squares(self) -> bool:
+        """Whether it subtracts sums of squares, which loses twice the digits that their roots would."""
 
     def load(self, products: CrossProducts, request: Request) -> Loaded:
         """Numbers on the engine's pattern, ready to be solved for any λ."""
@@ -58,6 +63,12 @@ class Loaded(Protocol):
 
         None where problems are solved one at a time.
         """
+
+    def many(self) -> BatchSolver | None:
+        """The problem itself for many λ at once, its only response having the number 0; None as for `batch`."""
+
+    def factor_for(self, templates: Sequence[Float]) -> ReleasableFactor:
+        """The factor of M for new templates, not made yet."""
 
     def with_right(self, products: CrossProducts, request: Request) -> Loaded:
         """The same ZᵀW[Z X] with another response or request: nothing of ZᵀWZ is written down again."""

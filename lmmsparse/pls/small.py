@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from lmmsparse.crossproducts.blocks import CrossProducts
 from lmmsparse.errors import FactorizationError
 from lmmsparse.kernels import small as kernels
-from lmmsparse.pls.direct import NOT_IDENTIFIED, SMALLEST_RESIDUAL, Direct, LoadedDirect, floored
+from lmmsparse.pls.direct import NOT_IDENTIFIED, SMALLEST_RESIDUAL, Direct, LoadedDirect, floored, losses_of
 from lmmsparse.pls.factor import SMALLEST_PIVOT, SMALLEST_REMAINDER, TOO_LARGE
 from lmmsparse.pls.plan import Plan
+from lmmsparse.pls.releasable import ReleasableFactor
 from lmmsparse.pls.solution import Request, Solution
 
 Float = NDArray[np.float64]
@@ -87,6 +88,8 @@ class SmallSolutions:
     ----------
     logdet, logdet_fixed, pwrss : (problems,) arrays
         log|M|, log|XᵀV⁻¹X| and r².
+    lost : (problems, 2) array
+        `Losses.pivots` and `Losses.pivot`.
     u : tuple of (problems, q_g, K_g) arrays
         Spherical modes of every factor.
     beta : (problems, p) array
@@ -104,6 +107,7 @@ class SmallSolutions:
     logdet: Float
     logdet_fixed: Float
     pwrss: Float
+    lost: Float
     u: tuple[Float, ...]
     beta: Float
     fixed_factor: Float
@@ -172,6 +176,8 @@ def small_responses(design: SmallDesign, Zty: Sequence[Float], Xty: Float, yty: 
 class Small:
     """Whole evaluations in one call of a kernel."""
 
+    squares = True
+
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
 
@@ -222,6 +228,14 @@ class LoadedSmall:
         """The same design with many responses."""
         return partial(self.solve_many, small_responses(self.design, rhs, fixed, squares))
 
+    def factor_for(self, templates: Sequence[Float]) -> ReleasableFactor:
+        """As `LoadedDirect.factor_for`."""
+        return self.direct.factor_for(templates)
+
+    def many(self) -> Callable[[NDArray[np.intp], Sequence[Float]], SmallSolutions]:
+        """The problem itself for many λ at once."""
+        return partial(self.solve_many, self.responses)
+
     def solve(self, templates: Sequence[Float]) -> Solution:
         """Solve for λ of every grouping factor.
 
@@ -246,6 +260,7 @@ class LoadedSmall:
             u=tuple(u[0] for u in found.u),
             fixed_factor=found.fixed_factor[0],
             degenerate=degenerate,
+            losses=losses_of(self.products, found.fixed_factor[0], pwrss, *found.lost[0].tolist()),
             of_kernel=found,
         )
 
@@ -284,7 +299,7 @@ def evaluate(
         padded[:, position, :size, :size] = templates[h]
     places = np.full(len(templates), -1, dtype=np.int32)
     places[list(design.others)] = np.arange(factors)
-    scalars, effects, fixed = np.zeros((m, 3)), np.zeros((m, q * K + R)), np.zeros((m, design.p, design.p))
+    scalars, effects, fixed = np.zeros((m, 5)), np.zeros((m, q * K + R)), np.zeros((m, design.p, design.p))
     leaf_sums, rest_sums = np.zeros((m, K, K)), np.zeros((m, factors, width, width))
     information, failed = np.zeros((m, T, T)), np.zeros(m, dtype=np.int32)
     kernels.evaluate(
@@ -328,6 +343,7 @@ def evaluate(
         logdet=scalars[:, 0],
         logdet_fixed=scalars[:, 1],
         pwrss=scalars[:, 2],
+        lost=scalars[:, 3:],
         u=tuple(u),
         beta=effects[:, start:],
         fixed_factor=fixed,

@@ -15,6 +15,7 @@ from lmmsparse.crossproducts.blocks import CrossProducts
 from lmmsparse.numerics.dense import cholesky_inverse, inner, solve_lower
 from lmmsparse.pls.factor import Factor, SelectedInverse, multiply
 from lmmsparse.pls.releasable import ReleasableFactor
+from lmmsparse.pls.rounding import Losses
 
 Float = NDArray[np.float64]
 Index = NDArray[np.int32]
@@ -62,6 +63,8 @@ class Solution:
         Lower Cholesky factor of XᵀV⁻¹X.
     degenerate : bool
         r² is zero to rounding: nothing is left of the response.
+    losses : Losses
+        What was cancelled on the way.
     """
 
     products: CrossProducts
@@ -75,6 +78,7 @@ class Solution:
     u: tuple[Float, ...]
     fixed_factor: Float
     degenerate: bool
+    losses: Losses
 
     @property
     def logdet_fixed(self) -> float:

@@ -9,12 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.search.rules import bounded_steps, is_accepted, is_settled, next_radius, usable_hessian
+from lmmsparse.search.rules import (
+    DIFFERENCE,
+    bounded_steps,
+    is_accepted,
+    is_settled,
+    next_radius,
+    turned_hessian,
+    usable_hessian,
+)
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -68,6 +76,22 @@ class StackedChart(Protocol):
     def theta(self, step: Float) -> Float:
         """θ at these coordinates, (m, n_theta)."""
 
+    def secant(self, theta: Float, derivatives: Any) -> tuple[Float, Float]:
+        """Steps from other points to these, and the changes of the gradients on the way, (m, n_theta) each."""
+
+
+def _differenced(evaluate: Callable[[Float, Index], S], local: StackedChart, which: Index, otherwise: Float) -> Float:
+    """Hessians from gradients around every point, and those given where there are none; as in `newton`."""
+    m, n = local.gradient.shape
+    steps, changes = np.empty((m, n, n)), np.empty((m, n, n))
+    for i, move in enumerate(DIFFERENCE * np.eye(n)):
+        theta = local.theta(np.tile(move, (m, 1)))
+        steps[:, i], changes[:, i] = local.secant(theta, evaluate(theta, which))
+    sound = np.isfinite(changes).all(axis=(1, 2)) & np.asarray(np.abs(np.linalg.det(steps / DIFFERENCE)) > 0.1)
+    out = otherwise.copy()
+    out[sound] = turned_hessian(steps[sound], changes[sound])
+    return out
+
 
 @dataclass(frozen=True)
 class Optima(Generic[S]):
@@ -91,11 +115,13 @@ class Optima(Generic[S]):
 def search(
     evaluate: Callable[[Float, Index], S],
     chart: Callable[[Float, S], StackedChart],
-    start: Float,
-    count: int,
+    starts: Float,
     tolerance: float,
+    near_zero: float = NEAR_ZERO,
+    patience: int = MOST_STEPS,
+    most_steps: int = MOST_STEPS,
 ) -> Optima[S]:
-    """Minimize ``count`` problems from one start.
+    """Minimize m problems, each from a start of its own.
 
     Parameters
     ----------
@@ -103,26 +129,27 @@ def search(
         (θ (m, n_theta), problems (m,)) → `StackedPoints`.
     chart : callable
         (θ, points) → `StackedChart`.
-    start : (n_theta,) array
+    starts : (m, n_theta) array
         With no standard deviation below `NEAR_ZERO`.
-    count : int
     tolerance : float
         As in `newton`.
     """
-    theta = np.tile(start, (count, 1))
+    theta, count = np.array(starts, dtype=float), len(starts)
     points = evaluate(theta, np.arange(count))
     evaluations = np.ones(count, dtype=np.int64)
     radius, settled = np.ones(count), np.zeros(count, dtype=bool)
     active = np.flatnonzero(points.plain)
-    for _ in range(MOST_STEPS):
+    for number in range(most_steps):
         if not active.size:
             break
         at = points.taken(active)
         local = chart(theta[active], at)
-        inside = local.smallest > NEAR_ZERO
-        step, predicted = bounded_steps(
-            usable_hessian(local.information, local.curvature), local.gradient, radius[active]
-        )
+        inside = local.smallest >= near_zero
+        hessian = usable_hessian(local.information, local.curvature)
+        if number >= patience:
+            hessian = _differenced(evaluate, local, active, hessian)
+            evaluations[active] += theta.shape[1]
+        step, predicted = bounded_steps(hessian, local.gradient, radius[active])
         done = is_settled(predicted, at.value, tolerance)
         settled[active[done & inside]] = True
         keep = ~done & inside

@@ -22,6 +22,9 @@ GROWS, GROWTH = 0.75, 2.0
 SHRINKS, SHRINKAGE = 0.25, 0.3
 # A search of so many evaluations is on a flat ridge, and may end at so many times the tolerance.
 LONG_SEARCHES = ((120, 100.0), (40, 10.0))
+# Differences of gradients, for a Hessian, are over steps of this length in local coordinates, whose unit is a relative
+# change.
+DIFFERENCE = 1e-5
 # Newton steps for the length of a step on the edge of the region, and how nearly it is met.
 EDGE_STEPS, EDGE = 100, 1e-13
 
@@ -35,6 +38,16 @@ def usable_hessian(information: Float, curvature: Float) -> Float:
         positive = (vectors * np.maximum(values, 0.0)[:, None, :]) @ vectors.transpose(0, 2, 1)
         hessian[weak] = information[weak] + positive
     return hessian
+
+
+def turned_hessian(steps: Float, changes: Float) -> Float:
+    """Hessians from n steps each and the changes of the gradient on them, (m, n, n), negative eigenvalues turned.
+
+    A step then goes down along a direction in which the function is not convex, as along any other.
+    """
+    hessian = np.linalg.solve(steps, changes)
+    values, vectors = np.linalg.eigh((hessian + hessian.swapaxes(-1, -2)) / 2)
+    return np.asarray((vectors * np.abs(values)[:, None, :]) @ vectors.swapaxes(-1, -2))
 
 
 def bounded_steps(hessian: Float, gradient: Float, radius: Float) -> tuple[Float, Float]:

@@ -169,7 +169,7 @@ def test_the_smallest_design() -> None:
     b = np.array([[[y[:2].sum()], [y[2:].sum()]]])
     none, index = np.zeros(0), np.zeros(0, dtype=np.int32)
     zero = np.zeros(1, dtype=np.int32)
-    scalars, effects, failed = np.zeros((1, 3)), np.zeros((1, 2)), np.ones(1, dtype=np.int32)
+    scalars, effects, failed = np.zeros((1, 5)), np.zeros((1, 2)), np.ones(1, dtype=np.int32)
     sums, information, theta = np.zeros((1, 1, 1)), np.zeros((1, 1, 1)), 0.8
     kernels.evaluate(
         A, np.zeros((2, 1, 0)), np.zeros((0, 0)), index, index, b, np.zeros((1, 0)), np.array([y @ y]), zero,
@@ -180,7 +180,7 @@ def test_the_smallest_design() -> None:
     u = theta * b[0, :, 0] / pivot
     r2 = y @ y - (theta * b[0, :, 0]) @ u
     assert failed[0] == 0 and none.size == 0
-    assert_allclose(scalars[0], [2 * np.log(pivot), 0.0, r2], rtol=1e-13)
+    assert_allclose(scalars[0], [2 * np.log(pivot), 0.0, r2, 0.0, 1.0], rtol=1e-13)
     assert_allclose(effects[0], u, rtol=1e-13)
     assert_allclose(sums[0, 0, 0], 2 / pivot + (u**2).sum() / (r2 / 4), rtol=1e-13)
     # s = b − A λ u, f = Z s, H = [fᵀV⁻¹f − (sᵀs)²/r²]/σ²

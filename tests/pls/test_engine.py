@@ -35,7 +35,7 @@ def reml(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ENGINES[:3])  # rows by reflections know no other response
 def test_another_right_side(engine: Engines, reml: bool) -> None:
     """Of a loaded engine, it gives the numbers of one that is loaded anew."""
     case = make_case("crossed", [[(2, "us")], [(2, "homcs")]], p=3, weighted=True)

@@ -80,12 +80,15 @@ def double_well(d: int = 1) -> Problem:
 
 
 def assert_record(problem: Problem, found: Optimum[Point, Slopes]) -> None:
-    """Every evaluation is in the history once, in order; derivatives belong to the last accepted point."""
+    """Every evaluation is in the history once, in order; derivatives belong to the last accepted point.
+
+    Gradients beside a point, for differences, are asked for besides those of accepted points.
+    """
     assert len(found.history) == len(problem.solved)
     for evaluation, theta in zip(found.history, problem.solved, strict=True):
         assert_array_equal(evaluation.theta, theta)
     accepted = [e for e in found.history if e.accepted]
-    assert len(problem.differentiated) == len(accepted)
+    assert len(problem.differentiated) >= len(accepted)
     assert_array_equal(found.point.theta, accepted[-1].theta)
     assert found.point.value == min(e.value for e in accepted)
     assert_array_equal(found.derivatives.gradient, problem.gradient(found.point.theta))

@@ -144,7 +144,7 @@ TERMS = [
 
 
 def run(problems: Problems, count: int) -> Optima[Points]:
-    return search(problems.evaluate, problems.chart, problems.start(), count, 1e-10)
+    return search(problems.evaluate, problems.chart, np.tile(problems.start(), (count, 1)), 1e-10)
 
 
 @pytest.mark.parametrize("structures", TERMS, ids=str)
@@ -178,8 +178,7 @@ def test_a_problem_does_not_depend_on_its_neighbours() -> None:
         alone = search(
             lambda theta, which, i=i: problems.evaluate(theta, which + i),
             problems.chart,
-            problems.start(),
-            1,
+            problems.start()[None],
             1e-10,
         )
         assert alone.evaluations[0] == together.evaluations[i]
@@ -201,7 +200,7 @@ def test_problems_that_need_more_care_are_left_where_they_are() -> None:
         late = (which == 4) & (len(problems.asked) > 6)
         return Points(**{**vars(points), "plain": ~((which == 2) | late)})
 
-    ends = search(evaluate, problems.chart, problems.start(), 6, 1e-10)
+    ends = search(evaluate, problems.chart, np.tile(problems.start(), (6, 1)), 1e-10)
     assert ends.settled.tolist() == [True, True, False, True, False, True]
     assert ends.evaluations[2] == 1 and ends.evaluations[4] == 2
     assert_array_equal(ends.theta[2], [1.0, 0.0, 1.0])
@@ -216,7 +215,7 @@ def test_trials_that_cannot_be_evaluated_shorten_the_step() -> None:
         far = theta[:, 0] > 11.0
         return Points(**{**vars(points), "value": np.where(far, np.inf, points.value)})
 
-    ends = search(evaluate, problems.chart, problems.start(), 4, 1e-10)
+    ends = search(evaluate, problems.chart, np.tile(problems.start(), (4, 1)), 1e-10)
     assert ends.settled.all()
     assert_allclose(ends.theta[:, 0], [0.3**0.5, 3.0, 10.0, 1.0], rtol=1e-5)
 
