@@ -10,6 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from lmmsparse.arguments import as_text, shown
 from lmmsparse.errors import ArgumentError
 
 DATA = files("lmmsparse.datasets") / "data"
@@ -120,10 +121,11 @@ def _levels(stored: list[str] | tuple[()] | int) -> tuple[str, ...]:
 def _resolve(name: str) -> str:
     """The dataset's own spelling of `name`."""
     by_lower_case = {known.lower(): known for known in _metadata()}
-    if not isinstance(name, str):
+    known = as_text(name)
+    if known is None:
         raise ArgumentError(f"the name of a dataset must be a string, not {type(name).__name__}")
-    if name.lower() in by_lower_case:
-        return by_lower_case[name.lower()]
-    near = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
+    if known.lower() in by_lower_case:
+        return by_lower_case[known.lower()]
+    near = difflib.get_close_matches(known.lower(), by_lower_case, n=1)
     advice = f"did you mean {by_lower_case[near[0]]!r}?" if near else f"choose from {', '.join(_metadata())}."
-    raise ArgumentError(f"there is no dataset {name!r}; {advice}")
+    raise ArgumentError(f"there is no dataset {shown(known)}; {advice}")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lmmsparse.arguments import as_text, shown
 from lmmsparse.datasets.catalogue import DATA, DatasetInfo, dataset_info
 from lmmsparse.errors import ArgumentError, MissingDependencyError
 
@@ -56,11 +57,12 @@ def load_dataset(name: str, library: Literal["pandas", "polars"] = "pandas") -> 
     2  250.8006     2     308
     """
     info = dataset_info(name)
-    if library == "pandas":
+    wanted = as_text(library)
+    if wanted == "pandas":
         return _pandas_frame(info)
-    if library == "polars":
+    if wanted == "polars":
         return _polars_frame(info)
-    raise ArgumentError(f"library must be 'pandas' or 'polars', not {library!r}")
+    raise ArgumentError(f"library must be 'pandas' or 'polars', not {shown(library)}")
 
 
 def _read(info: DatasetInfo) -> dict[str, NDArray[Any]]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lmmsparse.arguments import checked_object
 from lmmsparse.covariance import STRUCTURES, Covariance
 from lmmsparse.frame import Codes, JointLevels, Levels, ModelFrame
 
@@ -78,6 +79,7 @@ class RandomTerm:
 
 def random_terms(frame: ModelFrame) -> tuple[RandomTerm, ...]:
     """Terms of a model frame, by decreasing number of levels; ties keep the order of the formula."""
+    checked_object("random_terms", "frame", frame, ModelFrame, "a ModelFrame, as build_model_frame returns")
     terms = []
     for position, part in enumerate(frame.bars):
         grouping = frame.groupings[part.bar.group]

@@ -55,7 +55,7 @@ def resid(model: FittedModel, type: str = "response", re_form: Any = None) -> pd
     >>> m.resid("scaled", re_form=0).head(2).round(3).to_list()
     [-0.052, -0.087]
     """
-    checked_choice("resid", "type", type, RESIDUALS)
+    type = checked_choice("resid", "type", type, RESIDUALS)
     frame, estimates = model.frame, model.estimates
     if re_form is None:
         values = frame.y - fitted_means(model)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lmmsparse.arguments import checked_choice, checked_count
+from lmmsparse.arguments import as_dict, as_real, as_text, checked_choice, checked_count, shown
 from lmmsparse.errors import ArgumentError
 
 OPTIMIZERS = ("newton", "cobyqa")
@@ -45,21 +45,23 @@ class Control:
     memory_limit: float | None = None
 
     def __post_init__(self) -> None:
-        checked_choice("control", "optimizer", self.optimizer, OPTIMIZERS)
-        if not (_is_number(self.tolerance) and 0 < self.tolerance < np.inf):
-            raise ArgumentError(f"control: tolerance must be a positive number, got {self.tolerance!r}")
-        checked_count("control", "max_evaluations", self.max_evaluations)
-        if self.memory_limit is not None and not (_is_number(self.memory_limit) and self.memory_limit > 0):
-            raise ArgumentError(f"control: memory_limit must be a positive number, got {self.memory_limit!r}")
+        optimizer = checked_choice("control", "optimizer", self.optimizer, OPTIMIZERS)
+        tolerance = as_real(self.tolerance)
+        if tolerance is None or not 0.0 < tolerance < np.inf:
+            raise ArgumentError(f"control: tolerance must be a positive number, got {shown(self.tolerance)}")
+        count = checked_count("control", "max_evaluations", self.max_evaluations)
+        limit = np.inf if self.memory_limit is None else as_real(self.memory_limit)
+        if limit is None or not limit > 0.0:
+            raise ArgumentError(f"control: memory_limit must be a positive number, got {shown(self.memory_limit)}")
+        memory = None if self.memory_limit is None else limit
+        plain = {"optimizer": optimizer, "tolerance": tolerance, "max_evaluations": count, "memory_limit": memory}
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
 
     @property
     def memory_bytes(self) -> float:
         """The limit in force."""
-        return MEMORY_SHARE * available_memory() if self.memory_limit is None else float(self.memory_limit)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+        return MEMORY_SHARE * available_memory() if self.memory_limit is None else self.memory_limit
 
 
 def as_control(control: Control | Mapping[str, Any] | None) -> Control:
@@ -71,10 +73,13 @@ def as_control(control: Control | Mapping[str, Any] | None) -> Control:
     if not isinstance(control, Mapping):
         raise ArgumentError(f"control must be a Control or a dict of its settings, got {type(control).__name__}")
     known = [field.name for field in fields(Control)]
-    unknown = [key for key in control if key not in known]
+    settings = as_dict(control)
+    if settings is None:
+        raise ArgumentError(f"control must be a Control or a dict of its settings, got {shown(control)}")
+    unknown = [key for key in settings if as_text(key) not in known]
     if unknown:
-        raise ArgumentError(f"control: unknown setting {unknown[0]!r}; there are {', '.join(known)}")
-    return Control(**control)
+        raise ArgumentError(f"control: unknown setting {shown(unknown[0])}; there are {', '.join(known)}")
+    return Control(**settings)
 
 
 def available_memory() -> float:

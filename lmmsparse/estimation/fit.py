@@ -9,7 +9,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.errors import FactorizationError
+from lmmsparse.arguments import checked_object, shown
+from lmmsparse.errors import ArgumentError, FactorizationError
 from lmmsparse.estimation.boundary import (
     canonical,
     emptied,
@@ -146,8 +147,12 @@ def fit(
     watch : callable, optional
         Called with every `Evaluation` (in the user's units).
     """
+    known = checked_object("fit", "objective", objective, Objective, "an Objective, as make_objective returns")
     settings = Control(optimizer=optimizer, tolerance=tolerance, max_evaluations=max_evaluations)
-    return controlled_fit(objective, settings, start=start, watch=watch)
+    if watch is not None and not callable(watch):
+        raise ArgumentError(f"fit: watch must be a function of an evaluation, got {shown(watch)}")
+    first = None if start is None else known.checked_start(start)
+    return controlled_fit(known, settings, start=first, watch=watch)
 
 
 def controlled_fit(

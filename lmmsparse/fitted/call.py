@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from lmmsparse.arguments import unknown_name
 from lmmsparse.errors import ArgumentError
 from lmmsparse.formula import updated_formula
@@ -95,6 +97,5 @@ def _shown(value: Any) -> str | None:
 
 
 def _data_name(data: Any) -> str | None:
-    attributes = getattr(data, "attrs", None)
-    name = attributes.get("name") if isinstance(attributes, dict) else None
+    name = data.attrs.get("name") if isinstance(data, pd.DataFrame) else None
     return name if isinstance(name, str) else None

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import block_diag, csc_array, csr_array, hstack
 
+from lmmsparse.arguments import as_text, shown
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import ArgumentError
 from lmmsparse.fitted.model import FittedModel
@@ -114,6 +115,7 @@ def getme(model: FittedModel, name: str) -> Any:
     >>> m.getme("cnms")
     [('Subject', ['(Intercept)', 'Days'])]
     """
-    if not isinstance(name, str) or name not in GETTERS:
-        raise ArgumentError(f"getme: unknown name {name!r}; there are {', '.join(sorted(GETTERS))}")
-    return GETTERS[name](model)
+    known = as_text(name)
+    if known is None or known not in GETTERS:
+        raise ArgumentError(f"getme: unknown name {shown(name)}; there are {', '.join(sorted(GETTERS))}")
+    return GETTERS[known](model)

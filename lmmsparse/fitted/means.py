@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmmsparse.arguments import as_real, as_text, shown
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import ArgumentError, FormulaError
 from lmmsparse.fitted.model import FittedModel
@@ -45,25 +46,26 @@ def selected_effects(re_form: Any, terms: Sequence[RandomTerm], spec: NewData) -
     """
     if re_form is None:
         return tuple(Selected(t, tuple(range(len(term.names)))) for t, term in enumerate(terms))
-    if isinstance(re_form, (bool, int, float, np.integer, np.floating, np.bool_)):
-        if re_form == 0 or math.isnan(re_form):
-            return ()
-    if not isinstance(re_form, str):
+    number = as_real(re_form)
+    if re_form is False or re_form is np.False_ or (number is not None and (number == 0.0 or math.isnan(number))):
+        return ()
+    text = as_text(re_form)
+    if text is None:
         raise ArgumentError(
-            f"re_form must be None, a formula such as '~(1|g)', or 0 for no random effects; got {re_form!r}"
+            f"re_form must be None, a formula such as '~(1|g)', or 0 for no random effects; got {shown(re_form)}"
         )
-    text = re_form.strip()
+    text = text.strip()
     if text in ("~0", "~ 0", "NA", "0"):
         return ()
     if not text.startswith("~"):
-        raise ArgumentError(f"re_form must be a one-sided formula such as '~(1|g)', got {re_form!r}")
+        raise ArgumentError(f"re_form must be a one-sided formula such as '~(1|g)', got {shown(text)}")
     try:
         read = parse_formula(f"response {text}")
     except FormulaError as error:
-        raise ArgumentError(f"re_form {re_form!r} cannot be read: {error}") from error
+        raise ArgumentError(f"re_form {shown(text)} cannot be read: {error}") from error
     if read.fixed.factors or read.offsets:
         raise ArgumentError(
-            f"re_form names random effects alone, such as '~(1|g)'; fixed effects are always there: got {re_form!r}"
+            f"re_form names random effects alone, such as '~(1|g)'; fixed effects are always there: got {shown(text)}"
         )
     held = [spec.bar_designs[term.bar].term_columns() for term in terms]
     chosen: dict[int, set[int]] = {}

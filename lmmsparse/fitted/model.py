@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from lmmsparse.arguments import as_real, shown
 from lmmsparse.design.identifiability import redundant_terms
 from lmmsparse.design.terms import RandomTerm
-from lmmsparse.errors import IdentifiabilityWarning, SingularFitWarning
+from lmmsparse.errors import ArgumentError, IdentifiabilityWarning, SingularFitWarning
 from lmmsparse.estimation.again import fit_again
 from lmmsparse.estimation.certificate import OptInfo
 from lmmsparse.estimation.control import Control
@@ -177,7 +178,10 @@ class FittedModel:
         >>> m.is_singular()
         False
         """
-        return smallest_spread(self.terms, self.objective, self.estimates) < tol
+        least = as_real(tol)
+        if least is None or not least >= 0.0:
+            raise ArgumentError(f"is_singular: tol must be a number, 0 or more, got {shown(tol)}")
+        return smallest_spread(self.terms, self.objective, self.estimates) < least
 
     @property
     def model_matrix(self) -> pd.DataFrame:
@@ -195,14 +199,15 @@ class FittedModel:
         Parameters
         ----------
         y : (n,) array
-            Finite; one value for every row of the fit.
+            Finite; one value for every row of the fit.  A pandas Series or frame has the index of those rows
+            (``m.frame.index``), in that order; all else is taken by position.
 
         Raises
         ------
         ArgumentError
             The response has another length, or values that are not finite numbers.
         DataError
-            It is constant.
+            It is constant, or has another index.
 
         Examples
         --------
@@ -221,7 +226,8 @@ class FittedModel:
         Parameters
         ----------
         Y : (n, m) array
-            Finite; one column a response, as `simulate` draws them.
+            Finite; one column a response, as `simulate` draws them.  The index of a pandas frame is that of the
+            rows of the fit, as in `refit`.
 
         Returns
         -------

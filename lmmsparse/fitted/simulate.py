@@ -8,19 +8,33 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lmmsparse.arguments import as_array, as_whole, shown
 from lmmsparse.errors import ArgumentError
 from lmmsparse.fitted.means import random_part
 from lmmsparse.frame import Codes
 
 Float = NDArray[np.float64]
 
+# What has a state, or makes one.
+SEEDS = (np.random.Generator, np.random.BitGenerator, np.random.SeedSequence, np.random.RandomState)
+
 
 def generator(seed: Any) -> np.random.Generator:
-    """A random generator from a seed: None, a non-negative integer, a sequence of them, or a generator."""
-    try:
+    """A random generator from a seed: None, a non-negative integer, a sequence of them, or a generator.
+
+    NumPy is given nothing else: it takes True for 1, and a list in itself ends the process.
+    """
+    if seed is None or isinstance(seed, SEEDS):
         return np.random.default_rng(seed)
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(f"seed must be a non-negative integer or a numpy.random.Generator, got {seed!r}") from error
+    single = as_whole(seed)
+    made = as_array(seed) if single is None and isinstance(seed, (list, tuple, np.ndarray)) else None
+    if made is not None and made.ndim != 1:
+        made = None
+    several = [single] if made is None else [as_whole(one) for one in made.tolist()]
+    entropy = [one for one in several if one is not None and one >= 0]
+    if len(entropy) < len(several):
+        raise ArgumentError(f"seed must be a non-negative integer or a numpy.random.Generator, got {shown(seed)}")
+    return np.random.default_rng(entropy[0] if made is None else entropy)
 
 
 class DrawnTerm(Protocol):

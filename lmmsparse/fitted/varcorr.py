@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lmmsparse.arguments import as_text, unknown_name
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.estimation.estimates import Estimates
 from lmmsparse.objective.linear import Objective
@@ -94,9 +95,9 @@ class VarCorr:
     def __getitem__(self, group: str) -> TermCovariance:
         """The (first) term of a grouping factor."""
         for term in self.terms:
-            if term.group == group:
+            if term.group == as_text(group):
                 return term
-        raise KeyError(f"no random-effect term for {group!r}; there are {[t.group for t in self.terms]}")
+        raise unknown_name("varcorr", "grouping factor", group, [t.group for t in self.terms])
 
     def __str__(self) -> str:
         return "\n".join(varcorr_lines(self.to_frame(), columns=("Std.Dev.",)))

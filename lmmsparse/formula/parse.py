@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from lmmsparse.arguments import as_list, as_text, name_of
 from lmmsparse.covariance import STRUCTURES
 from lmmsparse.errors import ArgumentError, FormulaError
 from lmmsparse.formula.expressions import expression_names
@@ -60,9 +61,10 @@ def parse_formula(text: str, columns: Sequence[str] = ()) -> Formula:
     >>> [bar.group for bar in formula.bars]
     ['cask:batch', 'batch']
     """
-    if not isinstance(text, str):
+    plain = as_text(text)
+    if plain is None:
         raise ArgumentError(f"formula must be text such as 'y ~ x + (1 | g)', not {type(text).__name__}.")
-    return _parsed(text, tuple(map(str, columns)))
+    return _parsed(plain, tuple(name_of(name) for name in as_list(columns)))
 
 
 @lru_cache(maxsize=256)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lmmsparse.arguments import checked_object
 from lmmsparse.errors import DataError, FormulaError, MissingRowsWarning, RankDeficiencyWarning
 from lmmsparse.formula import Formula, names_of
 from lmmsparse.frame.checks import check_columns_finite, check_fixed_size, check_groupings, check_term_size
@@ -73,6 +74,7 @@ def build_model_frame(
     RankDeficiencyWarning
         Columns of X are left out because earlier ones span them.
     """
+    checked_object("build_model_frame", "formula", formula, Formula, "a Formula, as parse_formula returns")
     action = known_na_action(na_action)
     table = open_table(data)
     variables = find_variables(formula, tuple(table.places))

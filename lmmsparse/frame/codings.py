@@ -9,6 +9,7 @@ from typing import Any
 from formulaic.transforms import ContrastsRegistry
 from formulaic.transforms.contrasts import Contrasts
 
+from lmmsparse.arguments import as_dict, as_text, name_of, shown
 from lmmsparse.errors import ArgumentError
 from lmmsparse.formula import canonical, suggestion
 
@@ -39,22 +40,26 @@ def contrast_codings(contrasts: Mapping[str, Any] | None, terms: Collection[str]
     """
     if contrasts is None:
         return {}
-    if not isinstance(contrasts, Mapping):
+    given = as_dict(contrasts)
+    if given is None:
         raise ArgumentError("contrasts must be a dict such as {'recipe': 'sum'}.")
     codings = {}
-    for key, coding in contrasts.items():
-        term = canonical(str(key)) if "(" in str(key) else str(key)
+    for name, coding in ((name_of(key), coding) for key, coding in given.items()):
+        term = canonical(name) if "(" in name else name
         if term not in terms:
-            raise ArgumentError(f"contrasts names {key!r}, which is no term of the model{suggestion(str(key), terms)}")
-        codings[term] = _coding(str(key), coding)
+            raise ArgumentError(
+                f"contrasts names {shown(name)}, which is no term of the model{suggestion(name, terms)}"
+            )
+        codings[term] = _coding(name, coding)
     return codings
 
 
 def _coding(key: str, coding: Any) -> Contrasts:
-    if isinstance(coding, str):
-        name = coding.lower().removeprefix("contr.")
+    word = as_text(coding)
+    if word is not None:
+        name = word.lower().removeprefix("contr.")
         if name not in CODINGS:
-            raise ArgumentError(f"contrasts of {key!r}: {coding!r} is none of {', '.join(map(repr, CODINGS))}.")
+            raise ArgumentError(f"contrasts of {key!r}: {shown(word)} is none of {', '.join(map(repr, CODINGS))}.")
         coding = CODINGS[name]
     if inspect.isclass(coding) and issubclass(coding, Contrasts):
         coding = coding()

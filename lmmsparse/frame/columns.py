@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmmsparse.errors import DataError
+from lmmsparse.arguments import shown
+from lmmsparse.errors import DataError, LmmError
 
 Mask = NDArray[np.bool_]
 WIDEST = {"b": np.bool_, "i": np.int64, "u": np.uint64}
@@ -71,6 +72,18 @@ def column_of(name: str, values: Any) -> Column:
     DataError
         The values have more than one dimension, or are of a kind that a model cannot use.
     """
+    try:
+        column = _read(name, values)
+    except LmmError:
+        raise
+    except Exception as error:  # whatever the library that made the values, or their own methods, raise
+        raise DataError(f"{name!r}, of type {type(values).__name__}, cannot be read: {shown(error)}") from error
+    if np.ndim(column.values) != 1:
+        raise DataError(f"{name!r} must be a one-dimensional array with one value for each row.")
+    return column
+
+
+def _read(name: str, values: Any) -> Column:
     module = type(values).__module__.partition(".")[0]
     if module == "polars":
         return _from_polars(name, values)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from lmmsparse.arguments import as_dict, length_of, name_of
 from lmmsparse.errors import DataError, MissingDependencyError
 from lmmsparse.frame.columns import Column, column_of
 
@@ -26,7 +27,7 @@ class Table:
         Column names, each with the positions or keys under which it is found; more than one is ambiguous.
     n_rows : int
     index : pandas.Index
-        Row labels.
+        Row labels: of a pandas frame, of the Series in a dict, else 0, 1, ….
     library : str
         ``"pandas"``, ``"polars"``, ``"pyarrow"`` or ``"dict"``.
     """
@@ -95,6 +96,8 @@ def _open(data: Any) -> Table:
         frame = nw.from_native(data)
     except TypeError:
         raise DataError(f"data must be {ACCEPTED}, not {type(data).__name__}.") from None
+    except nw.exceptions.DuplicateError:  # of pyarrow alone, which allows it: an error if the formula has the name
+        return Table(data, _places(data.column_names), data.num_rows, pd.RangeIndex(data.num_rows), "pyarrow")
     if isinstance(frame, nw.LazyFrame):
         raise DataError(f"data is a lazy {type(data).__name__}; collect() it first.")
     if not isinstance(frame, nw.DataFrame):
@@ -117,20 +120,26 @@ def _pandas_column(frame: pd.DataFrame, name: str, place: int) -> pd.Series:
 def _places(names: Any) -> dict[str, list[Any]]:
     places: dict[str, list[Any]] = {}
     for i, name in enumerate(names):
-        places.setdefault(str(name), []).append(i)
+        places.setdefault(name_of(name), []).append(i)
     return places
 
 
 def _open_dict(data: Mapping[Any, Any]) -> Table:
+    columns = as_dict(data)
+    if columns is None:
+        raise DataError(
+            f"The columns of the data, of type {type(data).__name__}, cannot be read; give a dict of arrays."
+        )
     lengths: dict[str, int] = {}
-    for name, values in data.items():
-        if isinstance(values, str) or not hasattr(values, "__len__"):
-            raise DataError(f"Column {str(name)!r} of the data is a single value; give one value for each row.")
-        lengths[str(name)] = len(values)
+    for key, values in columns.items():
+        count = length_of(values)
+        if count is None:
+            raise DataError(f"Column {name_of(key)!r} of the data is a single value; give one value for each row.")
+        lengths[name_of(key)] = count
     if not lengths:
         raise DataError("The data have no columns.")
     first, n_rows = next(iter(lengths.items()))
-    indexed = [(str(name), values.index) for name, values in data.items() if isinstance(values, pd.Series)]
+    indexed = [(name_of(key), values.index) for key, values in columns.items() if isinstance(values, pd.Series)]
     for name, index in indexed[1:]:
         if not index.equals(indexed[0][1]):
             raise DataError(
@@ -141,9 +150,9 @@ def _open_dict(data: Mapping[Any, Any]) -> Table:
         if length != n_rows:
             raise DataError(f"Column {name!r} has {length} values, but column {first!r} has {n_rows}.")
     places: dict[str, list[Any]] = {}
-    for name in data:
-        places.setdefault(str(name), []).append(name)
-    return Table(data, places, n_rows, pd.RangeIndex(n_rows), "dict")
+    for key in columns:
+        places.setdefault(name_of(key), []).append(key)
+    return Table(columns, places, n_rows, indexed[0][1] if indexed else pd.RangeIndex(n_rows), "dict")
 
 
 def to_library(frame: pd.DataFrame, library: str, index_name: str | None = None) -> Any:

@@ -7,19 +7,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmmsparse.arguments import as_array, as_numbers
 from lmmsparse.errors import ArgumentError, DataError
 from lmmsparse.frame.model_frame import ModelFrame
+from lmmsparse.frame.selection import check_same_index
 
 Float = NDArray[np.float64]
 
 
+# What the labels of a new response are compared with.
+OF_THE_FIT = "the rows of the fit (m.frame.index)"
+
+
 def check_response(y: Any, frame: ModelFrame) -> Float:
-    """A new response for the rows of a fit, as float."""
-    n = len(frame.y)
-    shape = np.shape(y)
-    if shape == (n, 1):
-        y = y[:, 0] if isinstance(y, np.ma.MaskedArray) else np.asarray(y)[:, 0]
-    elif shape != (n,):
+    """A new response for the rows of a fit, as float: a Series or a frame by label, all else by position."""
+    n, values = len(frame.y), as_numbers(y)
+    shape = _shape(y, values)
+    if shape not in ((n,), (n, 1)):
         advice = ""
         if len(shape) == 1 and shape[0] > n:
             advice = (
@@ -28,7 +32,10 @@ def check_response(y: Any, frame: ModelFrame) -> Float:
         elif len(shape) == 2 and shape[0] == n:
             advice = "; refit_many takes one response a column"
         raise ArgumentError(f"the new response has shape {shape}, but the fit has {n} rows{advice}")
-    values = _numbers(y, "the new response")
+    check_same_index("the new response", y, frame.index, OF_THE_FIT)
+    if values is None:
+        raise ArgumentError(f"the new response is not numeric{_type(y)}")
+    values = values.reshape(n)
     bad = ~np.isfinite(values)
     if bad.any():
         raise ArgumentError(
@@ -39,14 +46,17 @@ def check_response(y: Any, frame: ModelFrame) -> Float:
 
 
 def check_responses(Y: Any, frame: ModelFrame) -> Float:
-    """New responses for the rows of a fit, one a column, as float."""
-    n, shape = len(frame.y), np.shape(Y)
+    """New responses for the rows of a fit, one a column, as float: a frame by label, all else by position."""
+    n, values = len(frame.y), as_numbers(Y)
+    shape = _shape(Y, values)
     if len(shape) != 2 or shape[0] != n:
         raise ArgumentError(
             f"the new responses have shape {shape}, but must have {n} rows, one for each row of the fit, "
             "and a column for each response"
         )
-    values = _numbers(Y, "the matrix of new responses")
+    check_same_index("the matrix of new responses", Y, frame.index, OF_THE_FIT)
+    if values is None:
+        raise ArgumentError(f"the matrix of new responses is not numeric{_type(Y)}")
     bad = ~np.isfinite(values)
     if bad.any():
         row, column = (int(i) for i in np.argwhere(bad)[0])
@@ -60,18 +70,17 @@ def check_responses(Y: Any, frame: ModelFrame) -> Float:
     return values
 
 
-def _numbers(values: Any, what: str) -> Float:
-    """Numbers as float; what is masked is NaN."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "biufO":
-        raise ArgumentError(f"{what} is not numeric, but of type {array.dtype}")
-    try:
-        numbers = np.array(array, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(f"{what} is not numeric") from error
-    if isinstance(values, np.ma.MaskedArray):
-        numbers[np.ma.getmaskarray(values)] = np.nan
-    return numbers
+def _shape(given: Any, values: Float | None) -> tuple[int, ...]:
+    """Of numbers, or of what NumPy makes of what is none."""
+    if values is not None:
+        return values.shape
+    made = as_array(given)
+    return () if made is None else made.shape
+
+
+def _type(given: Any) -> str:
+    made = as_array(given)
+    return "" if made is None or made.dtype == object else f", but of type {made.dtype}"
 
 
 def check_varies(response: Float, name: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lmmsparse.arguments import as_text, shown
 from lmmsparse.errors import ArgumentError, DataError
 from lmmsparse.formula import suggestion
 from lmmsparse.frame.columns import Column, Mask, column_of
@@ -70,9 +71,9 @@ def known_na_action(na_action: str) -> str:
     ArgumentError
         It is something else.
     """
-    action = str(na_action).removeprefix("na.")
+    action = (as_text(na_action) or "").removeprefix("na.")
     if action not in NA_ACTIONS:
-        raise ArgumentError(f"na_action must be one of {', '.join(map(repr, NA_ACTIONS))}, not {na_action!r}.")
+        raise ArgumentError(f"na_action must be one of {', '.join(map(repr, NA_ACTIONS))}, not {shown(na_action)}.")
     return action
 
 
@@ -84,10 +85,13 @@ def argument_column(argument: str, value: Any, table: Table) -> Column:
     DataError
         There is no such column, or the lengths differ.
     """
-    if isinstance(value, str):
-        if value not in table.places:
-            raise DataError(f"{argument} names {value!r}; the data have no such column{suggestion(value, table.names)}")
-        return table.column(value)
+    name = as_text(value)
+    if name is not None:
+        if name not in table.places:
+            raise DataError(
+                f"{argument} names {shown(name)}; the data have no such column{suggestion(name, table.names)}"
+            )
+        return table.column(name)
     column = column_of(argument, value)
     if len(column.values) != table.n_rows:
         raise DataError(f"{argument} has {len(column.values)} values, but the data have {table.n_rows} rows.")
@@ -95,17 +99,18 @@ def argument_column(argument: str, value: Any, table: Table) -> Column:
     return column
 
 
-def check_same_index(argument: str, value: Any, index: pd.Index) -> None:
-    """Refuse a pandas Series whose labels are not those of the data: by position it would be wrong numbers.
+def check_same_index(argument: str, value: Any, index: pd.Index, rows: str = "the data") -> None:
+    """Refuse a pandas Series or frame whose labels are not those of the rows: by position it would be wrong numbers.
 
     Raises
     ------
     DataError
         The labels, or their order, differ.
     """
-    if isinstance(value, pd.Series) and not value.index.equals(index):
+    if isinstance(value, (pd.Series, pd.DataFrame)) and not value.index.equals(index):
+        kind = "Series" if isinstance(value, pd.Series) else "frame"
         raise DataError(
-            f"{argument} is a Series whose index differs from that of the data; align it (reindex), "
+            f"{argument} is a {kind} whose index differs from that of {rows}; align it (reindex), "
             "or give an array to have it taken by position (to_numpy())."
         )
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmmsparse.arguments import checked_choice, checked_level
+from lmmsparse.arguments import as_text, checked_choice, checked_level
 from lmmsparse.errors import ArgumentError
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.frame.libraries import to_library
@@ -75,7 +75,7 @@ def conf_int(
     .sig03  sd_Days|Subject      5.92      3.92       8.95
     Days               Days     10.47      7.21      13.73
     """
-    checked_choice("conf_int", "method", method, METHODS)
+    method = checked_choice("conf_int", "method", method, METHODS)
     checked, names = checked_level("conf_int", level), _parameter_names(model)
     every = list(names)
     first = every.index(".sigma") + 1
@@ -84,7 +84,7 @@ def conf_int(
     given = {name: value for name, value in (("nsim", nsim), ("seed", seed)) if value is not None}
     if given and method != "boot":
         raise ArgumentError(f"conf_int: only method='boot' takes {' and '.join(given)}, got method={method!r}")
-    if method != "wald" and ddf != "satterthwaite":
+    if method != "wald" and as_text(ddf) != "satterthwaite":
         raise ArgumentError(f"conf_int: only method='wald' takes ddf, got method={method!r}; leave it out")
     if method == "wald":
         limits = _wald_limits(model, checked_ddf(ddf, "conf_int", model.is_reml), checked, names)

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
+from lmmsparse.arguments import as_text, shown
 from lmmsparse.errors import ArgumentError
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.inference.kenward_roger import kenward_roger_of, kr_test
@@ -32,9 +33,9 @@ def checked_ddf(ddf: Any, where: str, reml: bool) -> str | None:
     """
     if ddf is None:
         return None
-    method = ddf.lower().replace("_", "-") if isinstance(ddf, str) else ddf
-    if not isinstance(method, str) or method not in METHODS:
-        raise ArgumentError(f"{where}: ddf must be 'satterthwaite', 'kenward-roger' or None, got {ddf!r}")
+    method = (as_text(ddf) or "").lower().replace("_", "-")
+    if method not in METHODS:
+        raise ArgumentError(f"{where}: ddf must be 'satterthwaite', 'kenward-roger' or None, got {shown(ddf)}")
     if method == "kenward-roger" and not reml:
         raise ArgumentError(
             f"{where}: Kenward and Roger's method needs a REML fit, and this one is by maximum likelihood; "

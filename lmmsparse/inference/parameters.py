@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.arguments import unknown_name
+from lmmsparse.arguments import as_list, as_text, unknown_name
 from lmmsparse.covariance.charts import places
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.inference.uncertainty import FLAT
@@ -184,13 +184,14 @@ def selected_parameters(
         return list(range(len(codes)))
     pairs = list(zip(codes, names, strict=True))
     chosen: dict[int, None] = {}
-    for name in parm if isinstance(parm, Iterable) and not isinstance(parm, str) else [parm]:
-        if isinstance(name, str) and name in parts:
+    for given in as_list(parm):
+        name = as_text(given)
+        if name is not None and name in parts:
             found = list(parts[name])
         else:
             found = [position for position, pair in enumerate(pairs) if name in pair]
             if not found:
                 shown = [code if code == readable else f"{code} ({readable})" for code, readable in pairs]
-                raise unknown_name(where, "parameter", name, [*names, *codes], shown)
+                raise unknown_name(where, "parameter", given, [*names, *codes], shown)
         chosen |= dict.fromkeys(found)
     return list(chosen)

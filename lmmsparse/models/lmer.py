@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lmmsparse.arguments import checked_flag
 from lmmsparse.design.terms import random_terms
-from lmmsparse.errors import ArgumentError, NoFixedEffectsWarning
+from lmmsparse.errors import NoFixedEffectsWarning
 from lmmsparse.estimation.control import Control, as_control
 from lmmsparse.estimation.digits import fit_to_digits
 from lmmsparse.fitted.call import Call
@@ -82,8 +83,7 @@ def lmer(
     {'(Intercept)': 251.405, 'Days': 10.467}
     """
     call = Call.of(lmer, locals())
-    if not isinstance(REML, (bool, np.bool_)):
-        raise ArgumentError(f"REML must be True or False, got {REML!r}")
+    reml, watched = checked_flag("", "REML", REML), checked_flag("", "progress", progress)
     settings = as_control(control)
     with single_threaded_blas():  # passes over the rows are bound by memory, not by arithmetic
         table = open_table(data)
@@ -96,7 +96,6 @@ def lmer(
             contrasts=contrasts,
             na_action=na_action,
         )
-        reml = bool(REML)
         if reml and not frame.fixed_names:
             warnings.warn(
                 "the model has no fixed effects, so REML and maximum likelihood coincide; the fit is reported as ML",
@@ -114,7 +113,7 @@ def lmer(
             memory_limit=settings.memory_bytes,
         )
     first = None if start is None else objective.checked_start(start)
-    watch = _print_evaluation if progress else None
+    watch = _print_evaluation if watched else None
     found = fit_to_digits(objective, settings, start=first, watch=watch)
     return warned(LinearMixedModel(frame, terms, *found, settings, call))
 

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lmmsparse.arguments import as_list, as_numbers, as_real, checked_flag, shown
 from lmmsparse.covariance.charts import Chart
 from lmmsparse.crossproducts.blocks import CrossProducts
 from lmmsparse.crossproducts.responses import replace_response, response_products
@@ -188,10 +189,10 @@ class Objective:
         return [L.T @ score @ L for L, score in zip(maps, derivatives.scores, strict=True)]
 
     def _checked(self, theta: ArrayLike) -> Float:
-        try:
-            values = np.asarray(theta, dtype=float).ravel()
-        except (TypeError, ValueError) as error:
-            raise ArgumentError(f"theta must be numbers ({', '.join(self.theta_names)}), got {theta!r}") from error
+        found = as_numbers(theta)
+        if found is None:
+            raise ArgumentError(f"theta must be numbers ({', '.join(self.theta_names)}), got {shown(theta)}")
+        values = found.ravel()
         if len(values) != len(self.theta_names):
             raise ArgumentError(
                 f"theta has {len(values)} values, but this model has {len(self.theta_names)}: "
@@ -209,10 +210,10 @@ class Objective:
         try:
             values = self._checked(start)
         except ArgumentError as error:
-            raise ArgumentError(f"{expected}, got {start!r}: {error}") from error
+            raise ArgumentError(f"{expected}, got {shown(start)}: {error}") from error
         if np.abs(self.to_working(values)).max() > LARGEST_START:
             raise ArgumentError(
-                f"{expected}; standard deviations of {LARGEST_START:g} sigma are too far, got {start!r}"
+                f"{expected}; standard deviations of {LARGEST_START:g} sigma are too far, got {shown(start)}"
             )
         return values
 
@@ -328,6 +329,31 @@ class Objective:
         return StackedObjective(self.working, solver, self.products.fixed[-1:, -1], NEGLIGIBLE_NOISE)
 
 
+def _checked_parts(
+    response: Float, X: Float, terms: Sequence[RandomTerm], weights: Float | None, memory_limit: float
+) -> tuple[Float, Float, Sequence[RandomTerm], Float | None, float]:
+    """The parts of a model as arrays that fit together; those that do already are not copied."""
+    limit = as_real(memory_limit)
+    if limit is None or not limit > 0.0:
+        raise ArgumentError(f"make_objective: memory_limit must be a positive number, got {shown(memory_limit)}")
+    known = as_list(terms)
+    if not known or not all(isinstance(term, RandomTerm) for term in known):
+        raise ArgumentError(f"make_objective: terms must be those of random_terms(), got {shown(terms)}")
+    n, found = len(known[0].codes), []
+    given = {"response": (response, 1), "X": (X, 2)} | ({} if weights is None else {"weights": (weights, 1)})
+    for name, (value, dimensions) in given.items():
+        numbers = as_numbers(value, copy=False)
+        if numbers is None or numbers.ndim != dimensions or len(numbers) != n:
+            shape = f"({n},)" if dimensions == 1 else f"({n}, p)"
+            raise ArgumentError(f"make_objective: {name} must be an array of numbers {shape}, got {shown(value)}")
+        if not np.isfinite(numbers).all():
+            raise ArgumentError(f"make_objective: {name} must be finite")
+        found.append(np.ascontiguousarray(numbers) if dimensions == 1 else numbers)
+    if weights is not None and not found[2].min() > 0.0:
+        raise ArgumentError("make_objective: weights must be positive")
+    return found[0], found[1], known, found[2] if weights is not None else None, limit
+
+
 def make_objective(
     response: Float,
     X: Float,
@@ -350,7 +376,14 @@ def make_objective(
     reml : bool
     memory_limit : float
         Bytes that one evaluation may take.
+
+    Raises
+    ------
+    ArgumentError
+        An argument is none of these.
     """
+    response, X, terms, weights, memory_limit = _checked_parts(response, X, terms, weights, memory_limit)
+    checked_flag("make_objective", "reml", reml)
     design = working_design(X, terms, weights)
     y, coordinates = working_response(response, design, weights)
     products = cross_products(design, y, weights)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmmsparse.arguments import checked_flag, checked_level
+from lmmsparse.arguments import as_text, checked_flag, checked_level, shown
 from lmmsparse.errors import ArgumentError
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.frame import open_table
@@ -106,8 +106,9 @@ def predict(
     """
     with_error, coverage = checked_flag("predict", "se", se), checked_level("predict", level)
     new_levels = checked_flag("predict", "allow_new_levels", allow_new_levels)
-    if interval is not None and (not isinstance(interval, str) or interval not in INTERVALS):
-        raise ArgumentError(f"predict: interval must be 'confidence', 'prediction' or None, got {interval!r}")
+    kind = as_text(interval)
+    if interval is not None and kind not in INTERVALS:
+        raise ArgumentError(f"predict: interval must be 'confidence', 'prediction' or None, got {shown(interval)}")
     method = checked_ddf(ddf, "predict", model.is_reml)
     if newdata is None:
         check_no_row_values("predict", offset, weights)
@@ -122,23 +123,23 @@ def predict(
             allow_new_levels=new_levels,
             offset=known,
             weights=weights,
-            with_others=interval == "prediction",
+            with_others=kind == "prediction",
         )
-    shown = with_error or interval is not None
-    if method == "kenward-roger" and (rows.chosen or interval == "prediction") and shown:
+    wide = with_error or kind is not None
+    if method == "kenward-roger" and (rows.chosen or kind == "prediction") and wide:
         raise ArgumentError(
             "predict: Kenward and Roger's method is for functions of the fixed effects, with re_form=0 and no "
             "prediction interval; ask for ddf='satterthwaite' or None"
         )
     columns = {"predicted": rows.mean(model.estimates.beta, model.estimates.b)}
-    if shown:
-        columns |= _errors(model, rows, columns["predicted"], interval, coverage, method)
+    if wide:
+        columns |= _errors(model, rows, columns["predicted"], kind, coverage, method)
     if table is None:
         series = {name: model.frame.series(values, name) for name, values in columns.items()}
-        if not shown:
+        if not wide:
             return series["predicted"]
         return to_library(pd.DataFrame(series), model.frame.library)
-    if not shown:
+    if not wide:
         return pd.Series(columns["predicted"], index=table.index, name="predicted")
     library = model.frame.library if table.library == "dict" else table.library
     return to_library(pd.DataFrame(columns, index=table.index), library)

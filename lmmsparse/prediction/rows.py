@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmmsparse.arguments import as_numbers, as_text, shown
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import ArgumentError, NewDataError
 from lmmsparse.fitted.means import Selected, random_part, selected_effects
@@ -195,19 +196,18 @@ def check_levels(codes: Codes, group: str) -> None:
 def row_numbers(values: Any, name: str, table: Table) -> Float:
     """A number for each of m new rows, (m,): from an array, one for all, or a column; NaN where that is missing."""
     m = table.n_rows
-    if isinstance(values, str):
-        if values not in table.places:
-            raise NewDataError(f"newdata lacks the column {values!r}, which {name} names")
-        column = numeric_argument(name, values, table)
+    named = as_text(values)
+    if named is not None:
+        if named not in table.places:
+            raise NewDataError(f"newdata lacks the column {shown(named)}, which {name} names")
+        column = numeric_argument(name, named, table)
         return column.values if column.missing is None else np.where(column.missing, np.nan, column.values)
-    if np.shape(values) == (m,):
-        check_same_index(name, values, table.index)
-    try:
-        numbers = np.asarray(values, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(
-            f"{name} must be numbers, one for each row of newdata or one for all, got {values!r}"
-        ) from error
+    check_same_index(name, values, table.index)
+    numbers = as_numbers(values)
+    if numbers is None:
+        raise ArgumentError(f"{name} must be numbers, one for each row of newdata or one for all, got {shown(values)}")
+    if np.isinf(numbers).any():
+        raise ArgumentError(f"{name} must be finite, got {shown(values)}")
     if numbers.ndim and numbers.shape != (m,):
         raise ArgumentError(f"{name} has {numbers.size} values, newdata {m} rows")
     return np.asarray(np.broadcast_to(numbers, (m,)))

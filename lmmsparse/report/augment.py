@@ -16,6 +16,7 @@ from lmmsparse.formula import expression_names
 from lmmsparse.frame import ModelFrame, Table, open_table
 from lmmsparse.frame.evaluate import evaluate
 from lmmsparse.frame.libraries import to_library
+from lmmsparse.frame.selection import check_same_index
 from lmmsparse.frame.variables import prepared
 
 Float = NDArray[np.float64]
@@ -43,7 +44,7 @@ def augment(model: FittedModel, data: Any = None) -> Any:
     Raises
     ------
     DataError
-        The data have another number of rows than those of the fit.
+        The data have another number of rows than those of the fit, another index, or another response.
 
     Examples
     --------
@@ -102,6 +103,7 @@ def kept_rows(data: Any, frame: ModelFrame) -> Any:
             f"augment: data have {table.n_rows} rows, but the model was fitted to data with "
             f"{len(frame.source_index)}; give the same data"
         )
+    check_same_index("augment: data", data, frame.source_index, "the data of the fit")
     _check_response(table, frame)
     if isinstance(data, Mapping):
         data = pd.DataFrame({name: np.asarray(values) for name, values in data.items()}, index=table.index)

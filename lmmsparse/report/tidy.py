@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from lmmsparse.arguments import checked_choice, checked_flag, checked_level
+from lmmsparse.arguments import as_list, checked_choice, checked_flag, checked_level
 from lmmsparse.errors import ArgumentError
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.frame.libraries import to_library
@@ -67,8 +67,7 @@ def tidy(
     3  Residual        sd__Observation     25.59
     """
     with_limits = checked_flag("tidy", "conf_int", conf_int)
-    several = isinstance(effects, Iterable) and not isinstance(effects, str)
-    kinds = [checked_choice("tidy", "effects", kind, EFFECTS) for kind in (effects if several else [effects])]
+    kinds = [checked_choice("tidy", "effects", kind, EFFECTS) for kind in as_list(effects)]
     if not kinds:
         raise ArgumentError(f"tidy: effects must be one of {', '.join(EFFECTS)}, or several; got none")
     checked = checked_level("tidy", level)

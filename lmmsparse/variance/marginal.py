@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmmsparse.arguments import near_miss, unknown_name
+from lmmsparse.arguments import as_text, as_whole, near_miss, shown, unknown_name
 from lmmsparse.design.coordinates import WorkingDesign
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import ArgumentError, MemoryLimitError
@@ -138,29 +138,35 @@ def rows_of_level(terms: Sequence[RandomTerm], level: Any, group: str | None) ->
                 f"marginal_cov: the model has {len(groups)} grouping factors; say group= one of {', '.join(groups)}"
             )
         group = groups[0]
-    if group not in groups:
+    name = as_text(group)
+    if name is None or name not in groups:
         raise unknown_name("marginal_cov", "grouping factor", group, groups)
-    term = next(term for term in terms if term.group == group)
+    term = next(term for term in terms if term.group == name)
     label = _label(level)
-    found = np.flatnonzero(term.levels == label)
+    found = np.flatnonzero(term.levels.to_numpy(dtype=object) == label)
     if len(found) > 1:
-        raise ArgumentError(f"marginal_cov: {group} has {len(found)} levels that read {label!r}")
+        raise ArgumentError(f"marginal_cov: {group} has {len(found)} levels that read {shown(label)}")
     if len(found) == 0:
         near = near_miss(label, term.levels[:SEARCHED])
         hint = "" if near is None else f"; did you mean {near!r}?"
         first = ", ".join(repr(name) for name in term.levels[:3])
         raise ArgumentError(
-            f"marginal_cov: {group} has no level {label!r} among its {term.n_levels} levels "
+            f"marginal_cov: {group} has no level {shown(label)} among its {term.n_levels} levels "
             f"({first}{', ...' if term.n_levels > 3 else ''}){hint}"
         )
-    return group, label, np.flatnonzero(term.codes == found[0])
+    return name, label, np.flatnonzero(term.codes == found[0])
 
 
 def _label(level: Any) -> str:
     """A level's label, from the label or from the value in the data."""
-    if np.isscalar(level) or isinstance(level, pd.Timestamp):
-        return labels_of([level])[0]
-    return str(level)
+    word = as_text(level)
+    if word is not None:
+        return word
+    plain = level if as_whole(level) is None else as_whole(level)
+    try:
+        return labels_of([plain])[0] if np.isscalar(plain) or isinstance(plain, pd.Timestamp) else str(plain)
+    except Exception as error:  # whatever a user's __str__ raises, an integer of thousands of digits
+        raise ArgumentError(f"marginal_cov: level must be a level's label, got {shown(level)}") from error
 
 
 def marginal_covariance(

@@ -55,13 +55,15 @@ def test_augment_refuses_rows_in_another_order(dataset):
     data = dataset("sleepstudy")
     m = lmer(DAYS, data)
     with pytest.raises(DataError, match=r"'Reaction' is .* in row 0 of the data, but was 249\.56 in the fit"):
+        m.augment(data.iloc[::-1].reset_index(drop=True))
+    with pytest.raises(DataError, match="augment: data is a frame whose index differs"):
         m.augment(data.iloc[::-1])
     doubled = lmer("log(Reaction) ~ Days + (1 | Subject)", data)
     assert len(doubled.augment(data)) == 180
     with pytest.raises(DataError, match="the rows in the same order"):
-        doubled.augment(data.iloc[::-1])
+        doubled.augment(data.iloc[::-1].reset_index(drop=True))
     kept = data.assign(Reaction=data["Reaction"].where(data.index % 7 != 3))
     scaled = lmer("scale(Reaction) ~ Days + (1 | Subject)", kept)
     assert len(scaled.augment(kept)) == scaled.nobs
     with pytest.raises(DataError, match="the rows in the same order"):
-        scaled.augment(kept.iloc[[1, 0, *range(2, 180)]])
+        scaled.augment(kept.iloc[[1, 0, *range(2, 180)]].reset_index(drop=True))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lmmsparse.arguments import as_text, length_of, shown
 from lmmsparse.diagnostics.influence.deletions import Deletions
-from lmmsparse.errors import ArgumentError
+from lmmsparse.errors import ArgumentError, DataError
 from lmmsparse.frame import ModelFrame
+from lmmsparse.frame.columns import column_of
 from lmmsparse.frame.selection import check_same_index
 
 
@@ -28,19 +31,28 @@ def sets_of_rows(group: Any, frame: ModelFrame) -> tuple[str, pd.Index, Deletion
         return "row", frame.index, Deletions(np.arange(n), n)
     known = ", ".join(repr(name) for name in frame.groupings)
     expected = f"influence: group must be None for single rows, a grouping factor ({known}), or a label for each row"
-    if isinstance(group, str):
-        if group not in frame.groupings:
-            raise ArgumentError(f"{expected}; got {group!r}")
-        grouping = frame.groupings[group]
-        return group, grouping.levels, Deletions(grouping.codes.astype(np.intp), grouping.n_levels)
-    if isinstance(group, (bytes, dict)) or not hasattr(group, "__len__") or np.ndim(group) != 1:
-        raise ArgumentError(f"{expected}; got {group!r:.200}")
-    values = pd.Series(group.to_numpy() if hasattr(group, "to_numpy") else group).to_numpy()
+    name = as_text(group)
+    if name is not None:
+        if name not in frame.groupings:
+            raise ArgumentError(f"{expected}; got {shown(name)}")
+        grouping = frame.groupings[name]
+        return name, grouping.levels, Deletions(grouping.codes.astype(np.intp), grouping.n_levels)
+    if isinstance(group, (bytes, Mapping)) or length_of(group) is None:
+        raise ArgumentError(f"{expected}; got {shown(group)}")
+    try:
+        column = column_of("group", group)
+    except DataError as error:
+        raise ArgumentError(f"{expected}; {error}") from error
+    values = np.asarray(column.values)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)  # pandas numbers no others
     total = len(frame.source_index)
     if len(values) not in (n, total):
         rows = f"{n} rows" if n == total else f"{n} rows, and the data {total}"
         raise ArgumentError(f"{expected}; got {len(values)} labels, but the fit has {rows}")
     check_same_index("influence: group", group, frame.index if len(values) == n else frame.source_index)
+    if column.missing is not None:
+        values = values.astype(object)
+        values[column.missing] = None
     if len(values) != n:
         values = values[frame.rows]
     try:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lmmsparse.arguments import checked_choice, checked_count, checked_flag, unknown_name
+from lmmsparse.arguments import as_text, checked_choice, checked_count, checked_flag, shown, unknown_name
 from lmmsparse.errors import ArgumentError
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.fitted.simulate import generator
@@ -85,11 +85,11 @@ def bootstrap(
     ((100, 3), (100, 1), 0)
     """
     count, processes = (checked_count("bootstrap", *one) for one in (("nsim", nsim), ("workers", workers)))
-    checked_choice("bootstrap", "kind", kind, KINDS)
+    kind = checked_choice("bootstrap", "kind", kind, KINDS)
     if statistic is not None and not callable(statistic):
-        raise ArgumentError(f"bootstrap: statistic must be a function of a fitted model, got {statistic!r}")
+        raise ArgumentError(f"bootstrap: statistic must be a function of a fitted model, got {shown(statistic)}")
     keep, rows_too = checked_flag("bootstrap", "use_u", use_u), checked_flag("bootstrap", "within", within)
-    shown = checked_flag("bootstrap", "progress", progress)
+    reported = checked_flag("bootstrap", "progress", progress)
     if kind == "cases" and keep:
         raise ArgumentError("bootstrap: use_u keeps random effects, which drawn cases do not have; leave it out")
     if kind != "cases" and rows_too:
@@ -107,7 +107,7 @@ def bootstrap(
     parts, began = [], time.monotonic()
     for part in in_processes(run_piece, task, work, processes, method):
         parts.append(part)
-        if shown:
+        if reported:
             _show(sum(len(done.failed) for done in parts), count, began)
     return gathered(task, factor, joined(parts), values, names)
 
@@ -127,9 +127,10 @@ def _group(model: FittedModel, group: str | None) -> str:
     known = {name: grouping.n_levels for name, grouping in model.frame.groupings.items()}
     if group is None:
         return min(known, key=lambda name: known[name])
-    if not isinstance(group, str) or group not in known:
+    name = as_text(group)
+    if name is None or name not in known:
         raise unknown_name("bootstrap", "grouping factor", group, list(known))
-    return group
+    return name
 
 
 def _start_method(start_method: str | None) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lmmsparse.arguments import as_array, as_numbers, shown
 from lmmsparse.design.terms import RandomTerm, taken_columns
 from lmmsparse.errors import ArgumentError, GroupingError, LmmError, LmmWarning
 from lmmsparse.estimation.again import check_levels, fit_parts
@@ -196,12 +197,12 @@ def statistic_values(statistic: Statistic, model: FittedModel, where: str) -> tu
         raise ArgumentError(f"bootstrap: the statistic failed on {where}: {type(error).__name__}: {error}") from error
     if isinstance(result, Mapping):
         result = pd.Series(dict(result))
-    if result is None or np.size(result) == 0:
+    made = as_array(result)
+    if result is None or (made is not None and made.size == 0):
         raise ArgumentError(f"bootstrap: the statistic must return numbers, and returned nothing on {where}")
-    try:
-        values = np.asarray(result, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(f"bootstrap: the statistic must return numbers, got {result!r:.200} on {where}") from error
+    values = as_numbers(result)
+    if values is None:
+        raise ArgumentError(f"bootstrap: the statistic must return numbers, got {shown(result)} on {where}")
     if isinstance(result, pd.Series):
         names = tuple(str(name) for name in result.index)
     elif values.ndim == 0:

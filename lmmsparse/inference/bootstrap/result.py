@@ -199,7 +199,7 @@ class Bootstrap:
         (2, 4)
         """
         coverage = checked_level("conf_int", level)
-        checked_choice("conf_int", "method", method, METHODS)
+        method = checked_choice("conf_int", "method", method, METHODS)
         if method == "studentized":
             chosen = self._selected("beta_" if parm is None else parm)
             found = self._studentized(chosen, coverage)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmmsparse.arguments import unknown_name
+from lmmsparse.arguments import as_dict, as_list, as_numbers, as_text, has, name_of, shown, unknown_name
 from lmmsparse.errors import ArgumentError
 
 Float = NDArray[np.float64]
@@ -34,11 +34,12 @@ def contrast_rows(L: Any, names: Sequence[str]) -> tuple[Float, tuple[str, ...]]
     rows = _from_names(L, names)
     if rows is None:
         rows = _numbers(L)
+        shape = rows.shape
         if rows.ndim == 1:
             rows = rows[None, :]
         if rows.ndim != 2 or rows.shape[1] != len(names) or not len(rows):
             raise ArgumentError(
-                f"contest: L has shape {np.shape(L)}, but must have one column for each of the {len(names)} "
+                f"contest: L has shape {shape}, but must have one column for each of the {len(names)} "
                 f"coefficients: {', '.join(names)}"
             )
     if not np.isfinite(rows).all():
@@ -51,55 +52,81 @@ def contrast_rows(L: Any, names: Sequence[str]) -> tuple[Float, tuple[str, ...]]
 
 def _own_labels(L: Any) -> tuple[Any, tuple[str, ...]]:
     """The rows without the names that a dict of rows or the index of a frame gives them, and these names, if any."""
-    if isinstance(L, Mapping) and L and all(isinstance(row, (Mapping, pd.Series)) for row in L.values()):
-        return [dict(row) for row in L.values()], tuple(str(name) for name in L)
+    if isinstance(L, Mapping):
+        named = _row(L)
+        if named and all(isinstance(row, (Mapping, pd.Series)) for row in named.values()):
+            return [_row(row) for row in named.values()], tuple(name_of(name) for name in named)
+        return named, ()
     if isinstance(L, pd.DataFrame):
         if L.index.nlevels > 1:
-            return L, tuple(", ".join(str(part) for part in label) for label in L.index)
+            return L, tuple(", ".join(name_of(part) for part in label) for label in L.index)
         if L.index.name is not None or all(isinstance(label, str) for label in L.index):
-            return L, tuple(str(label) for label in L.index)
+            return L, tuple(name_of(label) for label in L.index)
     return L, ()
 
 
 def _from_names(L: Any, names: Sequence[str]) -> Float | None:
     """Rows given by names of coefficients; None when L is not of that form."""
-    given: list[Mapping[Any, Any]]
+    given: list[dict[Any, Any]]
     if isinstance(L, pd.DataFrame):
+        _check_names(L.columns)
         given = [dict(row) for _, row in L.iterrows()]
     elif isinstance(L, pd.Series) and all(isinstance(name, str) for name in L.index):
-        given = [dict(L)]
-    elif hasattr(L, "to_dicts") or (hasattr(L, "to_pylist") and hasattr(L, "column_names")):
-        given = list(L.to_dicts() if hasattr(L, "to_dicts") else L.to_pylist())  # of polars or pyarrow
+        given = [_row(L)]
+    elif has(L, "to_dicts"):  # of polars
+        given = list(L.to_dicts())
+    elif has(L, "to_pylist", "column_names"):  # of pyarrow
+        _check_names(pd.Index(L.column_names))
+        given = list(L.to_pylist())
     elif isinstance(L, Mapping):
-        given = [L]
-    elif isinstance(L, (list, tuple)) and L and all(isinstance(row, Mapping) for row in L):
-        given = list(L)
+        given = [_row(L)]
     else:
-        return None
-    if not given or not all(given):
+        rows = as_list(L) if isinstance(L, (list, tuple)) else []
+        if not rows or not all(isinstance(row, Mapping) for row in rows):
+            return None
+        given = [_row(row) for row in rows]
+    if not given or not all(len(row) for row in given):
         raise ArgumentError("contest: L is empty; name the coefficients that it combines")
-    rows = np.zeros((len(given), len(names)))
+    out = np.zeros((len(given), len(names)))
     for i, row in enumerate(given):
         for name, value in row.items():
-            if name not in names:
+            word = as_text(name)
+            if word is None or word not in names:
                 raise unknown_name("contest", "coefficient", name, names)
             number = _numbers(value)
             if number.ndim:
                 raise ArgumentError(
-                    f"contest: the factor of {name!r} has shape {number.shape}, but must be one number; "
+                    f"contest: the factor of {shown(word)} has shape {number.shape}, but must be one number; "
                     "give several rows as a list of dicts, or as a dict of them with their names"
                 )
-            rows[i, list(names).index(name)] = number
-    return rows
+            out[i, list(names).index(word)] = number
+    return out
+
+
+def _row(row: Any) -> dict[Any, Any]:
+    """A row by names of coefficients."""
+    if isinstance(row, pd.Series):
+        _check_names(row.index)
+        return dict(row)
+    found = as_dict(row)
+    if found is None:
+        raise ArgumentError(f"contest: a row of L cannot be read, got {shown(row)}")
+    return found
+
+
+def _check_names(names: pd.Index) -> None:
+    """Of two columns of one name, a row would have the last."""
+    if not names.is_unique:
+        raise ArgumentError(f"contest: L names {shown(names[names.duplicated()][0])} twice")
 
 
 def _numbers(values: Any) -> Float:
-    try:
-        return np.array(values, dtype=float)
-    except (TypeError, ValueError) as error:
+    found = as_numbers(values)
+    if found is None:
         raise ArgumentError(
-            f"contest: L must hold numbers, or name the coefficients, such as {{'x': 1, 'z': -1}}; got {values!r}"
-        ) from error
+            f"contest: L must hold numbers, or name the coefficients, such as {{'x': 1, 'z': -1}}; got {shown(values)}"
+        )
+    return found
 
 
 def _label(row: Float, names: Sequence[str]) -> str:

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lmmsparse.arguments import is_whole
-from lmmsparse.errors import ArgumentError
+from lmmsparse.arguments import checked_count
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.fitted.simulate import generator
 from lmmsparse.frame.libraries import to_library
@@ -58,8 +57,7 @@ def ranova(model: FittedModel, nsim: int = 0, seed: Any = 0) -> Any:
     >>> m.ranova(nsim=10_000)["reference"][1]
     'chi2(1); mixture: 0.5 chi2(0) + 0.5 chi2(1); simulated exact restricted LRT, 10000 draws'
     """
-    if not is_whole(nsim) or nsim < 0:
-        raise ArgumentError(f"ranova: nsim must be a whole number, 0 or more, got {nsim!r}")
+    draws = checked_count("ranova", "nsim", nsim, least=0)
     rng = generator(seed)
     check_likelihood(model, "ranova")
     out: list[tuple[Any, ...]] = [("<none>", model.df, model.loglik, model.aic, *[np.nan] * 5, "")]
@@ -70,10 +68,10 @@ def ranova(model: FittedModel, nsim: int = 0, seed: Any = 0) -> Any:
         less = model.df - test.df
         row = (reduction.label, less, -0.5 * value, value + 2.0 * less, test.statistic, float(test.df))
         simulated, reference = np.nan, test.reference
-        if nsim and reduction.component is not None:
-            found = simulated_ratio(model.objective, reduction.component, test.statistic, int(nsim), rng)
+        if draws and reduction.component is not None:
+            found = simulated_ratio(model.objective, reduction.component, test.statistic, draws, rng)
             simulated, reference = found.p_value, f"{reference}; {found.reference}"
         out.append((*row, test.p_value, test.p_mixture, simulated, reference))
     columns = ["term", "npar", "logLik", "AIC", "LRT", "Df", "p_value", "p_mixture", "p_simulated", "reference"]
     table = pd.DataFrame(out, columns=columns)
-    return to_library(table if nsim else table.drop(columns="p_simulated"), model.frame.library)
+    return to_library(table if draws else table.drop(columns="p_simulated"), model.frame.library)

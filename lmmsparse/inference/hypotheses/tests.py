@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmmsparse.arguments import checked_flag, checked_level, is_whole
+from lmmsparse.arguments import as_text, as_whole, checked_flag, checked_level, shown
 from lmmsparse.errors import ArgumentError, RankDeficiencyWarning
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.frame.libraries import to_library
@@ -136,14 +136,15 @@ def anova(
     ['temperature', 5, 210.0, 20.52]
     """
     if models:
-        if type not in (3, "III") or ddf != "satterthwaite":
+        if TYPES.get(as_whole(type) or as_text(type)) != 3 or as_text(ddf) != "satterthwaite":
             raise ArgumentError("anova: type and ddf belong to the tests of one model; leave them out with others")
         return compared((model, *models), refit)
-    if not (is_whole(type) or isinstance(type, str)) or type not in TYPES:
-        raise ArgumentError(f"anova: type must be 1, 2 or 3, got {type!r}")
+    kind = TYPES.get(as_whole(type) or as_text(type))
+    if kind is None:
+        raise ArgumentError(f"anova: type must be 1, 2 or 3, got {shown(type)}")
     ddf = checked_ddf(ddf, "anova", model.is_reml)
     terms = model_terms(model.frame.spec.fixed_design)
-    contrasts = _contrasts(model, terms, TYPES[type])
+    contrasts = _contrasts(model, terms, kind)
     tested = [(t, L) for t, L in zip(terms, contrasts, strict=True) if len(L) and not t.is_intercept]
     rows = [{"term": term.label, **f_row(model, L, ddf)} for term, L in tested]
     return to_library(pd.DataFrame(rows, columns=["term", *F_COLUMNS]), model.frame.library)

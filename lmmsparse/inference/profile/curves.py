@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmmsparse.arguments import checked_level
+from lmmsparse.arguments import checked_flag, checked_level
 from lmmsparse.errors import ArgumentError
 from lmmsparse.estimation.estimates import Estimates
 from lmmsparse.frame.libraries import to_library
@@ -155,7 +155,8 @@ class Profile:
             )
         parameters = [curve.parameter for curve in self.curves]
         curves = [self.curves[i] for i in chosen(parameters, parm, "conf_int")]
-        index = [curve.lme4_name if lme4_names else curve.name for curve in curves]
+        codes = checked_flag("conf_int", "lme4_names", lme4_names)
+        index = [curve.lme4_name if codes else curve.name for curve in curves]
         rows = np.array([curve.interval(level) for curve in curves]).reshape(len(curves), 2)
         return pd.DataFrame(rows, index=index, columns=["conf_low", "conf_high"])
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from lmmsparse.arguments import checked_count, checked_level
+from lmmsparse.arguments import checked_count, checked_flag, checked_level
 from lmmsparse.errors import ArgumentError, ConvergenceWarning
 from lmmsparse.fitted.model import FittedModel, as_ml
 from lmmsparse.inference.profile.curves import Profile, chosen, profile_curve
@@ -79,6 +79,7 @@ def profile_limits(model: FittedModel, level: float = 0.95, parm: Any = None) ->
 
 def _profiled(model: FittedModel, which: Any, level: float, points: int, progress: bool = False) -> Profile:
     """Profiles of the named parameters of a model; warns of what a reader of them must know."""
+    shown = checked_flag("profile", "progress", progress)
     coverage, steps = checked_level("profile", level), checked_count("profile", "points", points)
     every = parameters(model.terms, model.frame.fixed_names)
     wanted = [every[i] for i in chosen(every, which, "profile")]
@@ -91,7 +92,7 @@ def _profiled(model: FittedModel, which: Any, level: float, points: int, progres
         curves.append(curve)
         lower = max(lower, below)
         short += [] if all(curve.complete) else [curve.name]
-        if progress:
+        if shown:
             print(f"profile: {number} of {len(wanted)}, {curve.name}", file=sys.stderr)
     if lower > LOWER:
         warnings.warn(

@@ -267,7 +267,7 @@ def test_no_fixed_effects() -> None:
         (np.arange(7), "got 7 labels, but the fit has 180 rows"),
         (np.ones(180), "all rows have the same label"),
         ([None] + ["a", "b"] * 89 + ["a"], "the label of row 0 is missing"),
-        ([{}] * 180, "cannot be told apart"),
+        ([{}] * 180, "objects of type dict"),
     ],
 )
 @pytest.mark.parametrize("method", ["influence", "cooks_distance", "dfbetas"])
