@@ -26,6 +26,7 @@ from lmmsparse.fitted.call import Call
 from lmmsparse.fitted.varcorr import VarCorr, smallest_spread, term_covariances
 from lmmsparse.frame import ModelFrame
 from lmmsparse.frame.response import check_response, check_responses
+from lmmsparse.numerics.readonly import locked
 from lmmsparse.objective.linear import Objective
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ class FittedModel:
     optinfo: OptInfo
     control: Control
     call: Call
+
+    def __post_init__(self) -> None:
+        """What a model shows is what later results are computed from: it is not to be written to."""
+        locked((self.frame, self.terms, self.estimates, self.optinfo, *(term.labels for term in self.terms)))
 
     @property
     def fixef(self) -> pd.Series:
@@ -104,7 +109,7 @@ class FittedModel:
     @cached_property
     def varcorr(self) -> VarCorr:
         """Standard deviations and correlations of the random effects."""
-        return VarCorr(term_covariances(self.terms, self.estimates), self.sigma)
+        return VarCorr(locked(term_covariances(self.terms, self.estimates)), self.sigma)
 
     @property
     def is_reml(self) -> bool:

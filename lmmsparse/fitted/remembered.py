@@ -6,12 +6,14 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
+from lmmsparse.numerics.readonly import locked
+
 Model = TypeVar("Model")
 Value = TypeVar("Value")
 
 
 def remembered(compute: Callable[[Model], Value]) -> Callable[[Model], Value]:
-    """A function of a model whose value is kept on the model, as `functools.cached_property` keeps one.
+    """A function of a model whose value is kept on the model, as `functools.cached_property` keeps one; read-only.
 
     Any layer can share a value in this way: the class of the model need not know its type.
 
@@ -32,7 +34,7 @@ def remembered(compute: Callable[[Model], Value]) -> Callable[[Model], Value]:
     def value(model: Model) -> Value:
         kept = vars(model)
         if (key := _key(compute)) not in kept:
-            kept[key] = compute(model)
+            kept[key] = locked(compute(model))
         found: Value = kept[key]
         return found
 

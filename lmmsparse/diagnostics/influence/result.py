@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lmmsparse.errors import ArgumentError
 from lmmsparse.estimation.table import EstimateTable
 from lmmsparse.frame.libraries import to_library
+from lmmsparse.numerics.readonly import locked
 
 Float = NDArray[np.float64]
 
@@ -66,6 +67,10 @@ class Influence:
     estimate: Float
     library: str
     measures: tuple[Float, Float, Float]
+
+    def __post_init__(self) -> None:
+        """Frames and measures are made of what is shown."""
+        locked((self, self.estimates))
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -21,6 +21,7 @@ from lmmsparse.inference.bootstrap.draws import Clusters, chosen_cases, clusters
 from lmmsparse.inference.bootstrap.intervals import METHODS, accelerations, interval, studentized_interval
 from lmmsparse.inference.bootstrap.replicates import Replicates, Task, case_model, one_by_one
 from lmmsparse.inference.parameters import selected_parameters, stacked_deviations, variance_parameters
+from lmmsparse.numerics.readonly import locked
 
 Float = NDArray[np.float64]
 
@@ -70,6 +71,10 @@ class Bootstrap:
     statistic_names: tuple[str, ...]
     task: Task
 
+    def __post_init__(self) -> None:
+        """Intervals are computed from what is shown."""
+        locked((self, self.estimates))
+
     def __len__(self) -> int:
         return len(self.estimates)
 
@@ -91,7 +96,7 @@ class Bootstrap:
     @cached_property
     def sdcor(self) -> Float:
         """Standard deviations and correlations of the random effects in the order of θ, (m, n_theta)."""
-        return stacked_deviations(self.model.terms, self.theta, self.sigma)
+        return locked(stacked_deviations(self.model.terms, self.theta, self.sigma))
 
     @property
     def sigma(self) -> Float:
@@ -132,7 +137,7 @@ class Bootstrap:
     @cached_property
     def replicates(self) -> Float:
         """Replicates of all `names`, (m, number of names)."""
-        return np.column_stack([self.sdcor, self.sigma, self.beta, self.statistic])
+        return locked(np.column_stack([self.sdcor, self.sigma, self.beta, self.statistic]))
 
     @cached_property
     def _estimate(self) -> Float:

@@ -18,6 +18,7 @@ from lmmsparse.inference.parameters import selected_parameters
 from lmmsparse.inference.profile.path import NEAR, Path, Step, follow, hermite, interpolate, lowest
 from lmmsparse.inference.profile.restricted import Parameter, Point, RestrictedDeviance
 from lmmsparse.numerics.distributions import normal_quantile
+from lmmsparse.numerics.readonly import locked
 from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.linear import Objective
 
@@ -60,6 +61,10 @@ class ProfileCurve:
     parameter: Parameter = field(repr=False)
     coordinate: Float = field(repr=False)
     slope: Float = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Intervals are computed from what is shown."""
+        locked(self)
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Likelihood-ratio confidence interval.
