@@ -143,9 +143,12 @@ class ScaledCorrelation(Covariance):
         return low, high
 
     def names(self, group: str, columns: Sequence[str]) -> tuple[str, ...]:
-        """``g.x`` of every column, or ``g.sd`` of all; then ``g.rho``."""
+        """``g.x`` of every column, or ``g.sd`` of all; then ``g.rho``, or ``g.rho_`` where a column has that name."""
         deviations = (f"{group}.sd",) if self.common else tuple(f"{group}.{column}" for column in columns)
-        return (*deviations, f"{group}.rho") if self.has_rho else deviations
+        rho = f"{group}.rho"
+        while rho in deviations:
+            rho += "_"
+        return (*deviations, rho) if self.has_rho else deviations
 
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:

@@ -19,7 +19,7 @@ Float = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RandomTerm:
     """One bar ``(columns | group)``.
 

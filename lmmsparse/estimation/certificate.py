@@ -29,7 +29,7 @@ LARGEST_ROUNDING = 1e-6
 INVOLVED = 0.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OptInfo:
     """Record of a search, enough to audit the fit.
 

@@ -18,7 +18,7 @@ Float = NDArray[np.float64]
 SMALLEST_RESPONSE, LARGEST_RESPONSE = 1e-145, 1e145
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Estimates:
     """Estimates in the user's units.
 

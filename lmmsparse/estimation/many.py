@@ -26,7 +26,7 @@ Float = NDArray[np.float64]
 CHUNK_NUMBERS = 4_000_000
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Refits(EstimateTable):
     """Estimates of one model for m responses, from `LinearMixedModel.refit_many`: an `EstimateTable`."""
 

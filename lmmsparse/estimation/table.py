@@ -19,7 +19,7 @@ Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class EstimateTable:
     """Estimates of m fits: arrays with one row a fit, NaN where there is none.
 

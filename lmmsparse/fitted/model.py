@@ -36,7 +36,7 @@ Float = NDArray[np.float64]
 Model = TypeVar("Model", bound="FittedModel")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class FittedModel:
     """A fitted model: immutable, and the first argument of all that is asked of a fit.
 
@@ -67,8 +67,31 @@ class FittedModel:
     call: Call
 
     def __post_init__(self) -> None:
-        """What a model shows is what later results are computed from: it is not to be written to."""
+        """That the parts are of one fit; what they show is what results are computed from, and read-only."""
+        self._check_parts()
+        self.__setstate__(vars(self))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Arrays are read-only in copies and pickles too."""
+        vars(self).update(state)
         locked((self.frame, self.terms, self.estimates, self.optinfo, *(term.labels for term in self.terms)))
+
+    def _check_parts(self) -> None:
+        """Refuse parts of different fits, as ``dataclasses.replace(model, frame=...)`` would put together."""
+        frame, terms, estimates = self.frame, self.terms, self.estimates
+        shapes = [(term.n_levels, len(term.names)) for term in terms]
+        alike = (
+            (len(frame.y), frame.X.shape[1]) == (len(self.objective.y), len(estimates.beta))
+            and [b.shape for b in estimates.b] == shapes
+            and len(terms) == len(self.objective.terms)
+            and all(one is other for one, other in zip(terms, self.objective.terms, strict=True))
+            and all(_is_of(term, frame) for term in terms)
+        )
+        if not alike:
+            raise ArgumentError(
+                "these parts are not of one fit; a model for another response, other data or another formula is made "
+                "by refit() or update()"
+            )
 
     @property
     def fixef(self) -> pd.Series:
@@ -297,6 +320,13 @@ class FittedModel:
 
     def _refitted(self, found: Fit, **changes: Any) -> Self:
         return replace(self, objective=found.objective, estimates=found.estimates, optinfo=found.info, **changes)
+
+
+def _is_of(term: RandomTerm, frame: ModelFrame) -> bool:
+    """Whether a term has the rows of a frame: the very arrays."""
+    bar = frame.bars[term.bar] if term.bar < len(frame.bars) else None
+    known = frame.groupings.get(term.group)
+    return bar is not None and known is not None and term.columns is bar.columns and term.codes is known.codes
 
 
 def warned(model: Model) -> Model:

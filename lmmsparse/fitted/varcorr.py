@@ -18,7 +18,7 @@ from lmmsparse.rprint.tables import varcorr_lines
 Float = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TermCovariance:
     """Covariance matrix of one random-effect term.
 
@@ -54,7 +54,7 @@ class TermCovariance:
         return np.asarray(correlation)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class VarCorr:
     """Variance components of a fit, from `LinearMixedModel.varcorr`; printed as lme4 prints them.
 

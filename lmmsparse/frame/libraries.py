@@ -12,6 +12,7 @@ from lmmsparse.arguments import as_dict, length_of, name_of
 from lmmsparse.errors import DataError, MissingDependencyError
 from lmmsparse.frame.columns import Column, column_of
 
+MOST_ROWS = 2**31 - 1
 ACCEPTED = "a pandas, polars or pyarrow frame, or a dict of arrays"
 
 
@@ -75,11 +76,13 @@ def open_table(data: Any, allow_empty: bool = False) -> Table:
     Raises
     ------
     DataError
-        It is no frame, a lazy one, a dict with columns of different lengths, or has no rows.
+        It is no frame, a lazy one, a dict with columns of different lengths, or has no rows or too many.
     """
     if isinstance(data, Table):
         return data
     table = _open(data)
+    if table.n_rows > MOST_ROWS:
+        raise DataError(f"The data have {table.n_rows} rows; there may be {MOST_ROWS}, which 32-bit integers count.")
     if table.n_rows == 0 and not allow_empty:
         raise DataError("The data have no rows.")
     return table

@@ -31,7 +31,7 @@ class BarColumns:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModelFrame:
     """Rows kept, and everything a fit needs of them.
 

@@ -33,7 +33,7 @@ Float = NDArray[np.float64]
 CHUNK_NUMBERS = 4_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KenwardRoger:
     """What the tests need, in the user's columns of X.
 

@@ -23,7 +23,7 @@ Float = NDArray[np.float64]
 FLAT = 1e-8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Uncertainty:
     """Second derivatives at the optimum.
 

@@ -39,7 +39,7 @@ from lmmsparse.variance.shares import icc, r2
 from lmmsparse.variance.shrinkage import shrinkage
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class LinearMixedModel(FittedModel):
     """A linear mixed model fitted by `lmmsparse.lmer`.
 

@@ -69,4 +69,5 @@ def available_threads() -> int:
     """Threads for our own kernels: the processors this process may run on, or OMP_NUM_THREADS if that is less."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, min(processors, int(wanted))) if wanted.isdigit() else processors
+    readable = wanted.isdecimal() and len(wanted) < 10  # "²" is a digit and no number
+    return max(1, min(processors, int(wanted))) if readable else processors

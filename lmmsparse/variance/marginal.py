@@ -29,7 +29,7 @@ SHOWN = 12
 SEARCHED = 10_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MarginalCovariance:
     """Covariance matrix V_i of the observations of one level, from `LinearMixedModel.marginal_cov`.
 

@@ -41,7 +41,13 @@ def test_the_limit_is_taken_back_after_contexts_that_overlap() -> None:
         assert blas_threads() == before == {2}
 
 
-@pytest.mark.parametrize(("wanted", "threads"), [("1", 1), ("0", 1), ("100000", None), ("", None), ("2,1", None)])
+@pytest.mark.parametrize(
+    ("wanted", "threads"),
+    [
+        *[("1", 1), ("0", 1), ("100000", None), ("", None), ("2,1", None)],
+        *[("²", None), ("-1", None), ("1.5", None), ("one", None), ("9" * 5000, None), ("\u0661", 1)],
+    ],
+)
 def test_available_threads(wanted: str, threads: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", wanted)
     affinity = getattr(os, "sched_getaffinity", None)

@@ -17,7 +17,7 @@ from lmmsparse.numerics.readonly import locked
 Float = NDArray[np.float64]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Influence:
     """Estimates without each of m sets of rows, from `LinearMixedModel.influence`.
 

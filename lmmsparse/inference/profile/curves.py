@@ -25,7 +25,7 @@ from lmmsparse.objective.linear import Objective
 Float = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ProfileCurve:
     """Profiled likelihood of one parameter.
 
@@ -96,7 +96,7 @@ class ProfileCurve:
         return low, high
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Profile:
     """Profiled likelihoods of the parameters of a model, from `LinearMixedModel.profile`.
 

@@ -232,7 +232,7 @@ class _Walk(Generic[E]):
             earlier = here.point.c - before.point.c
             if not np.isfinite(step) or abs(step) > 4.0 * abs(earlier):
                 step = 2.0 * earlier
-            elif before.slope > 0.0:
+            elif before.slope > 0.0 and here.zeta != before.zeta:  # they are both 0 below the deviance of the fit
                 bend = (inverse - 1.0 / before.slope) / (here.zeta - before.zeta)
                 step *= float(np.clip(1.0 + 0.5 * bend * ahead / inverse, 0.4, 2.5))
         c = here.point.c + step
