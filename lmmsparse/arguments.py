@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmmsparse.errors import ArgumentError
+from lmmsparse.errors import ArgumentError, MemoryLimitError
 
 Object = TypeVar("Object")
 
@@ -47,6 +47,14 @@ def checked_count(where: str, name: str, value: Any, least: int = 1) -> int:
     if count > LARGEST_COUNT:
         raise ArgumentError(f"{_place(where, name)} must be below 2**31, got {shown(value)}")
     return count
+
+
+def check_memory(where: str, what: str, needed: float, limit: float) -> None:
+    """Refuse what would take more bytes than it may, before it is tried."""
+    if needed > limit:
+        raise MemoryLimitError(
+            f"{where}: {what} need {needed:.3g} bytes, and {limit:.3g} may be used (control's memory_limit)"
+        )
 
 
 def checked_level(where: str, level: Any) -> float:

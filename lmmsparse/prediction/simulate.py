@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.arguments import checked_count, checked_flag
+from lmmsparse.arguments import check_memory, checked_count, checked_flag
 from lmmsparse.errors import ArgumentError
 from lmmsparse.fitted.means import predict_rows
 from lmmsparse.fitted.model import FittedModel
@@ -83,10 +83,12 @@ def simulate(
         kept = kept_modes(frame, model.terms, estimates.b, None if keep else re_form)
     if newdata is None:
         check_no_row_values("simulate", offset, weights)
+        _check_size(model, len(frame.y), count)
         fixed = predict_rows(frame, model.terms, estimates.beta, estimates.b, re_form=0)
         drawn = (fixed, model.terms, estimates.templates, model.sigma, frame.weights)
         return draw_responses(*drawn, count, rng, kept)
     table, known = opened(model, newdata, offset, "simulate")
+    _check_size(model, table.n_rows, count)
     rows = new_rows(frame, model.terms, table, 0, allow_new_levels=True, offset=known, weights=weights)
     kept = kept or kept_modes(frame, model.terms, estimates.b, 0)
     terms, modes = new_terms(frame, model.terms, kept, table, new_levels)
@@ -94,3 +96,7 @@ def simulate(
     for term in terms:
         fixed = np.where(term.codes < 0, np.nan, fixed)
     return draw_responses(fixed, terms, estimates.templates, model.sigma, rows.weights, count, rng, modes)
+
+
+def _check_size(model: FittedModel, n: int, nsim: int) -> None:
+    check_memory("simulate", f"{nsim} responses of {n} rows", 8.0 * n * nsim, model.control.memory_bytes)

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmmsparse.arguments import as_text, as_whole, near_miss, shown, unknown_name
+from lmmsparse.arguments import as_text, as_whole, check_memory, near_miss, shown, unknown_name
 from lmmsparse.design.coordinates import WorkingDesign
 from lmmsparse.design.terms import RandomTerm
-from lmmsparse.errors import ArgumentError, MemoryLimitError
+from lmmsparse.errors import ArgumentError
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.frame.grouping import labels_of
 from lmmsparse.numerics.threads import single_threaded_blas
@@ -196,12 +196,8 @@ def marginal_covariance(
         The matrix is too large; the message states the bytes.
     """
     m = len(rows)
-    needed = BYTES_AN_ENTRY * m**2
-    if needed > limit:
-        raise MemoryLimitError(
-            f"marginal_cov: the covariance and correlation matrices of {m} rows need {needed:.3g} bytes, and "
-            f"{limit:.3g} may be used (control's memory_limit)"
-        )
+    matrices = f"the covariance and correlation matrices of {m} rows"
+    check_memory("marginal_cov", matrices, BYTES_AN_ENTRY * m**2, limit)
     V = np.zeros((m, m))
     for block, lam in zip(design.blocks, templates, strict=True):
         effects = sigma * (block.columns[rows] @ lam)

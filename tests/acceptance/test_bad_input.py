@@ -379,3 +379,24 @@ def test_a_response_whose_variance_is_no_number(unit: float) -> None:
     m = lmer("y ~ 1 + (1|a)", {"y": y, "a": a})
     with pytest.raises(DataError, match="another unit"):
         m.refit(unit * y)
+
+
+# -- more than there is room for ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m: m.simulate(2**30), "simulate: 1073741824 responses of 180 rows need 1.55e"),
+        (
+            lambda m: m.simulate(2**30, newdata={"Days": [0.0] * 99, "Subject": ["a"] * 99}),
+            "simulate: .* 99 rows need 8.5e",
+        ),
+        (lambda m: m.bootstrap(2**30), "bootstrap: the estimates of 1073741824 replicates need"),
+        (lambda m: m.ranova(nsim=2**30), "ranova: 1073741824 draws need"),
+        (lambda m: m.simulate(2**31), r"simulate: nsim must be below 2\*\*31"),
+    ],
+)
+def test_draws_for_which_there_is_no_room(call: Callable[[Any], Any], message: str, fit: Callable[..., Any]) -> None:
+    with pytest.raises(LmmError, match=message):
+        call(fit(DAYS, "sleepstudy", control={"memory_limit": 1e8}))

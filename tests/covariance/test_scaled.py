@@ -31,6 +31,7 @@ def test_names() -> None:
     assert Diagonal(2).names("g:h", columns) == ("g:h.(Intercept)", "g:h.Days")
     assert HomogeneousDiagonal(2).names("g", columns) == ("g.sd",)
     assert CompoundSymmetry(2).names("g", columns) == ("g.(Intercept)", "g.Days", "g.rho")
+    assert CompoundSymmetry(3).names("g", ["rho", "x", "rho_"]) == ("g.rho", "g.x", "g.rho_", "g.rho__")
     assert HomogeneousCompoundSymmetry(2).names("g", columns) == ("g.sd", "g.rho")
     assert HomogeneousCompoundSymmetry(1).names("g", columns[:1]) == ("g.sd",)
     assert CompoundSymmetry(1).names("g", columns[:1]) == ("g.(Intercept)",)

@@ -260,3 +260,18 @@ def test_unknown_names_are_pointed_at(text: str, message: str, column: int) -> N
         frame_of(pd.DataFrame(DATA), text)
     assert message in str(caught.value)
     assert str(caught.value).endswith(f"\n    {text}\n    {' ' * column}^")
+
+
+def test_more_rows_than_32_bit_integers_count() -> None:
+    many = np.broadcast_to(np.array(1.0), 2**31)  # one number that stands for all
+    with pytest.raises(DataError, match=r"^The data have 2147483648 rows; there may be 2147483647"):
+        frame_of({"y": many, "x": many, "f": many, "g": many})
+
+
+def test_a_name_that_is_there_twice_is_no_matter_unless_the_formula_has_it() -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    columns = [pyarrow.array(values) for values in (*DATA.values(), DATA["x"], DATA["x"])]
+    doubled = pyarrow.table(columns, names=[*DATA, "u", "u"])
+    assert frame_of(doubled).X.tolist() == frame_of(DATA).X.tolist()
+    with pytest.raises(DataError, match="2 columns named 'u'"):
+        frame_of(doubled, "y ~ u + (1 | g)")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lmmsparse.arguments import as_text, checked_choice, checked_count, checked_flag, shown, unknown_name
+from lmmsparse.arguments import as_text, check_memory, checked_choice, checked_count, checked_flag, shown, unknown_name
 from lmmsparse.errors import ArgumentError
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.fitted.simulate import generator
@@ -22,6 +22,8 @@ KINDS = ("parametric", "semiparametric", "cases")
 # Replicates of intervals that nobody set up, and their seed: the same question has the same answer.
 DEFAULT_REPLICATES = 1000
 DEFAULT_SEED = 0
+# Of a number of an estimate: in a piece, and in the whole.
+BYTES_A_NUMBER = 16
 
 
 def bootstrap(
@@ -100,6 +102,8 @@ def bootstrap(
     factor = _group(model, group)
     rng = generator(seed)
     values, names = (np.zeros(0), ()) if statistic is None else statistic_values(statistic, model, "the fitted model")
+    needed = BYTES_A_NUMBER * float(count) * (model.df + len(model.fixef) + len(names) + 4)
+    check_memory("bootstrap", f"the estimates of {count} replicates", needed, model.control.memory_bytes)
     clusters = model_clusters(model, factor) if kind == "cases" else None
     task = Task(model, kind, keep, statistic, names, clusters, rows_too)
     plan = pieces(count, len(model.frame.y))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lmmsparse.arguments import checked_count
+from lmmsparse.arguments import check_memory, checked_count
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.fitted.simulate import generator
 from lmmsparse.frame.libraries import to_library
@@ -58,6 +58,7 @@ def ranova(model: FittedModel, nsim: int = 0, seed: Any = 0) -> Any:
     'chi2(1); mixture: 0.5 chi2(0) + 0.5 chi2(1); simulated exact restricted LRT, 10000 draws'
     """
     draws = checked_count("ranova", "nsim", nsim, least=0)
+    check_memory("ranova", f"{draws} draws", 16.0 * draws, model.control.memory_bytes)
     rng = generator(seed)
     check_likelihood(model, "ranova")
     out: list[tuple[Any, ...]] = [("<none>", model.df, model.loglik, model.aic, *[np.nan] * 5, "")]

@@ -323,3 +323,19 @@ def test_a_correlation_at_its_end_may_leave_it_along_the_profile():
     for name in ("f[T.c]", "sigma"):
         limits = [m.conf_int(parm=name, method="profile").iloc[0, 1:].astype(float) for m in (one, other)]
         assert limits[0].tolist() == pytest.approx(limits[1].tolist(), rel=1e-4)
+
+
+@pytest.mark.parametrize("evaluations", [1, 2, 3, 4])
+def test_a_fit_that_has_not_converged_is_profiled_with_a_warning(evaluations):
+    """Below its deviance ζ is 0 at several points, between which nothing bends."""
+    g, rng = np.arange(60) % 6, np.random.default_rng(3)
+    data = {"y": rng.normal(size=60) + g, "x": rng.normal(size=60), "g": g}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LmmWarning)
+        m = lmer("y ~ x + (x | g)", data, control={"max_evaluations": evaluations})
+    assert not m.converged
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        profile = m.profile()
+    assert any("below that of the fit was met" in str(one.message) for one in told)
+    assert len(profile.names) == 6
