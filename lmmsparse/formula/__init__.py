@@ -6,20 +6,23 @@ data, and nobody needs to read the text again.
 
 from __future__ import annotations
 
+from lmmsparse.formula.accepted import instead_of, is_literal
 from lmmsparse.formula.algebra import TermKey
 from lmmsparse.formula.expressions import (
-    MODULES,
-    alias_of,
     canonical,
     displayed,
     expression_names,
+    factor_of,
     is_expression,
     names_of,
     parsed,
     quoted,
     readable,
+    token_of,
     written_factor,
 )
+from lmmsparse.formula.functions import CALLS, CONTRASTS, NUMPY_CALLS, NUMPY_CONSTANTS
+from lmmsparse.formula.limits import shown
 from lmmsparse.formula.parse import parse_formula
 from lmmsparse.formula.pointing import locate, pointed, suggestion
 from lmmsparse.formula.right_side import RightSide
@@ -27,16 +30,21 @@ from lmmsparse.formula.types import Bar, Formula, written_bar
 from lmmsparse.formula.update import updated_formula
 
 __all__ = [
-    "MODULES",
+    "CALLS",
+    "CONTRASTS",
+    "NUMPY_CALLS",
+    "NUMPY_CONSTANTS",
     "Bar",
     "Formula",
     "RightSide",
     "TermKey",
-    "alias_of",
     "canonical",
     "displayed",
     "expression_names",
+    "factor_of",
+    "instead_of",
     "is_expression",
+    "is_literal",
     "locate",
     "names_of",
     "parse_formula",
@@ -44,7 +52,9 @@ __all__ = [
     "pointed",
     "quoted",
     "readable",
+    "shown",
     "suggestion",
+    "token_of",
     "updated_formula",
     "written_bar",
     "written_factor",

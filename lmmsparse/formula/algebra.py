@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from lmmsparse.errors import FormulaError
+from lmmsparse.formula.limits import ORDER, TERMS
+
 # The factors in the order in which they were written; the intercept has none.
 Term = tuple[str, ...]
 Terms = tuple[Term, ...]
@@ -33,7 +36,15 @@ def united(*groups: Terms) -> Terms:
 
 def crossed(left: Terms, right: Terms) -> Terms:
     """``left : right``."""
-    return united(tuple(tuple(dict.fromkeys(a + b)) for a in left for b in right))
+    if len(left) * len(right) > 10 * TERMS:
+        raise FormulaError(f"The products of this formula have more than {TERMS} terms; that is the most.")
+    terms = united(tuple(tuple(dict.fromkeys(a + b)) for a in left for b in right))
+    if len(terms) > TERMS or any(len(term) > ORDER for term in terms):
+        raise FormulaError(
+            f"The products of this formula have {len(terms)} terms, the largest of {max(map(len, terms))} factors; at "
+            f"most {TERMS} terms of {ORDER} factors each are possible."
+        )
+    return terms
 
 
 def multiplied(left: Terms, right: Terms) -> Terms:
@@ -50,6 +61,10 @@ def nesting(left: Terms, right: Terms) -> Terms:
 def powered(terms: Terms, power: int) -> Terms:
     """``terms ** power``: the interactions of up to so many of the terms."""
     out = terms
+    if min(power, len(terms)) > ORDER:
+        raise FormulaError(
+            f"This power has interactions of {min(power, len(terms))} factors; at most {ORDER} are possible."
+        )
     for _ in range(min(power, len(terms)) - 1):
         out = crossed(out, terms)
     return out

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from lmmsparse.errors import FormulaError
+from lmmsparse.formula.accepted import check_accepted
+from lmmsparse.formula.limits import shown
 from lmmsparse.formula.scan import blank_literals
 
 CONSTANTS = {"TRUE": "True", "FALSE": "False", "NULL": "None", "pi": "np.pi"}
@@ -27,6 +29,11 @@ MODULES = ("np", "contr")
 # back-quotes inside of it.
 EXPRESSION = "\u2036"
 BACK_QUOTE = "\u2035"
+
+# Around the hexadecimal digits of a factor that is no plain word.
+TOKEN = "\u2037"
+TOKENS = re.compile(f"{TOKEN}([0-9a-f]*){TOKEN}")
+PLAIN = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 
 PIECE = re.compile(
     r"(?P<quoted>`[^`]*`)|(?P<literal>\"[^\"]*\"|'[^']*')|(?P<number>\d[\w.]*)|(?P<word>\.?[^\W\d][\w.]*)|(?P<power>\^)"
@@ -81,9 +88,20 @@ def is_expression(factor: str) -> bool:
     return factor.startswith(EXPRESSION)
 
 
+@lru_cache(maxsize=4096)
+def token_of(factor: str) -> str:
+    """The factor as formulaic is to know it: no character of it is one that another parser could read."""
+    return factor if PLAIN.fullmatch(factor) else f"{TOKEN}{factor.encode(errors='surrogatepass').hex()}{TOKEN}"
+
+
+def factor_of(token: str) -> str:
+    """The factor whose token it is."""
+    return TOKENS.sub(lambda found: bytes.fromhex(found[1]).decode(errors="surrogatepass"), token)
+
+
 def readable(name: str) -> str:
-    """A name made by `as_name`, or a column's name that formulaic made of such, as the user knows it."""
-    return name.replace(EXPRESSION, "").replace(BACK_QUOTE, "`")
+    """A name made by `as_name` or `token_of`, or a column's name that formulaic made of such, as the user knows it."""
+    return factor_of(name).replace(EXPRESSION, "").replace(BACK_QUOTE, "`")
 
 
 def displayed(name: str) -> str:
@@ -144,7 +162,7 @@ def _word(word: str, before: str, after: str, columns: Collection[str]) -> str:
 
 def alias_of(name: str) -> str:
     """An identifier for a column with any name, a different one for each."""
-    return f"column_{name.encode().hex()}_"
+    return f"column_{name.encode(errors='surrogatepass').hex()}_"
 
 
 def readable_by_python(expression: str) -> tuple[str, dict[str, str]]:
@@ -196,18 +214,30 @@ def parsed(expression: str) -> tuple[ast.Expression, dict[str, str]]:
     """
     readable, aliases = readable_by_python(expression)
     try:
-        tree = ast.parse(readable.strip(), mode="eval")
-    except (SyntaxError, ValueError) as error:
+        readable = readable.strip()
+        tree = ast.parse(readable, mode="eval")
+        lines = readable.encode().split(b"\n")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise FormulaError(
-            f"{expression!r} is not a valid expression; inside functions a formula follows Python's syntax."
+            f"{shown(expression)!r} is not a valid expression; inside functions a formula follows Python's syntax."
         ) from error
     for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id not in aliases:
+            # Python has folded the characters of the identifier; the column is called as it was written
+            written = _source(lines, node)
+            if written != node.id:
+                aliases[node.id] = written
         if isinstance(node, ast.Compare) and any(map(_is_bitwise, [node.left, *node.comparators])):
             raise FormulaError(
-                f"In {expression!r} put parentheses round each comparison, (a > 1) & (b > 1): "
+                f"In {shown(expression)!r} put parentheses round each comparison, (a > 1) & (b > 1): "
                 "Python binds & and | more tightly than comparisons."
             )
+    check_accepted(tree, expression, aliases)
     return tree, aliases
+
+
+def _source(lines: list[bytes], node: ast.Name) -> str:
+    return lines[node.lineno - 1][node.col_offset : node.end_col_offset].decode()
 
 
 def _is_bitwise(node: ast.AST) -> bool:
@@ -224,17 +254,16 @@ def expression_names(expression: str) -> ExpressionNames:
         The expression is no valid Python.
     """
     tree, aliases = parsed(expression)
-    bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    members = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     modules: list[str] = []
     values: list[str] = []
     calls: list[str] = []
-    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id not in bound]
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
     for node in sorted(names, key=lambda name: (name.lineno, name.col_offset)):
         if id(node) in called:
             calls.append(node.id)
-        elif node.id in MODULES:
+        elif id(node) in members:  # only a module has members
             modules.append(node.id)
         else:
             values.append(aliases.get(node.id, node.id))

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from lmmsparse.errors import FormulaError
 from lmmsparse.formula.expressions import quoted, to_python
+from lmmsparse.formula.limits import GROUPINGS
 from lmmsparse.formula.pointing import pointed
 from lmmsparse.formula.tokens import Token
 from lmmsparse.formula.tree import Group, Item, is_operator, sum_parts
@@ -80,6 +81,8 @@ def _symbol(item: Item) -> str:
 
 
 def _cross(left: Factors, right: Factors) -> Factors:
+    if len(left) * len(right) > GROUPINGS:
+        raise FormulaError(f"The groups of one random-effects term expand to more than {GROUPINGS}; that is the most.")
     return _union([], [tuple(dict.fromkeys(a + b)) for a in left for b in right])
 
 

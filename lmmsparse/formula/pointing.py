@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from lmmsparse.arguments import near_miss
+from lmmsparse.formula.limits import SHOWN, shown
 
 
 def pointed(message: str, text: str, position: int | None) -> str:
@@ -14,11 +15,14 @@ def pointed(message: str, text: str, position: int | None) -> str:
     Without a position the formula alone is quoted.
     """
     if position is None:
-        return f"{message}\n    {' '.join(text.split())}"
+        return f"{message}\n    {shown(' '.join(text.split()))}"
     position = min(max(position, 0), len(text))
     begin = text.rfind("\n", 0, position) + 1
     end = text.find("\n", position)
-    line = text[begin:] if end < 0 else text[begin:end]
+    end = len(text) if end < 0 else end
+    if end - begin > 2 * SHOWN:  # the neighbourhood of the place will do
+        begin, end = max(begin, position - SHOWN // 2), min(end, position + SHOWN // 2)
+    line = text[begin:end]
     return f"{message}\n    {line.replace(chr(9), ' ')}\n    {' ' * (position - begin)}^"
 
 

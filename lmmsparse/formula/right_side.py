@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lmmsparse.formula.algebra import INTERCEPT, TermKey, Terms
-from lmmsparse.formula.expressions import expression_names, is_expression, names_of, quoted, readable
+from lmmsparse.formula.expressions import expression_names, is_expression, names_of, readable, token_of
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,5 @@ class RightSide:
     @cached_property
     def lookups(self) -> str:
         """The text for formulaic, in which each expression is a name to look up."""
-        products = [":".join(map(_looked_up, term)) for term in self.terms if term]
+        products = [":".join(f"`{token_of(factor)}`" for factor in term) for term in self.terms if term]
         return " + ".join(["1" if self.has_intercept else "0", *products])
-
-
-def _looked_up(factor: str) -> str:
-    return f"`{factor}`" if is_expression(factor) else quoted(factor)

@@ -7,6 +7,7 @@ searches for an operator searches the copy, where no operator can hide in a text
 from __future__ import annotations
 
 from lmmsparse.errors import FormulaError
+from lmmsparse.formula.limits import CHARACTERS, DEPTH
 from lmmsparse.formula.pointing import pointed
 
 CLOSERS = {"(": ")", "[": "]", "{": "}"}
@@ -21,6 +22,8 @@ def blank_literals(text: str) -> str:
     FormulaError
         A bracket or a quote is not closed, or is closed without having been opened.
     """
+    if len(text) > CHARACTERS:
+        raise FormulaError(f"The formula has {len(text)} characters; at most {CHARACTERS} are read.")
     blanked = list(text)
     opened: list[int] = []
     i = 0
@@ -32,6 +35,8 @@ def blank_literals(text: str) -> str:
             i = end
         elif char in CLOSERS:
             opened.append(i)
+            if len(opened) > DEPTH:
+                raise FormulaError(pointed(f"Brackets can be nested {DEPTH} deep at most.", text, i))
         elif char in CLOSERS.values():
             _close(text, opened, i)
         i += 1

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from lmmsparse.errors import FormulaError
+from lmmsparse.formula.limits import PIECES
 from lmmsparse.formula.pointing import pointed
 from lmmsparse.formula.scan import blank_literals
 
@@ -77,6 +78,8 @@ def tokens(text: str, start: int = 0) -> list[Token]:
                 kind, place = "call", _closing(blanked, place) + 1
         if kind != "blank":
             pieces.append(_token(kind, text, begin, place))
+        if len(pieces) > PIECES:
+            raise FormulaError(pointed(f"The formula has more than {PIECES} names and operators.", text, begin))
     return _joined_calls(pieces, text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from lmmsparse.formula.tokens import Token
 from lmmsparse.formula.tree import BARS, Group, Item, Part, find, is_operator, sum_parts
 
 POWERS = ("^", "**")
+_WHOLE = re.compile("0*[1-9][0-9]{0,8}")
 # Operators that bind more tightly come first; those of a level are read from left to right.
 PRODUCTS: tuple[dict[str, Callable[[Terms, Terms], Terms]], ...] = (
     {":": crossed, "%in%": crossed},
@@ -148,8 +150,10 @@ def _power(base: RightSide, part: Part, i: int, text: str) -> RightSide:
     exponent = part.items[i + 1]
     if i > 2 and is_operator(part.items[i - 2], POWERS):
         raise FormulaError(pointed("A power cannot be raised to a power.", text, part.items[i].start))
-    if not (isinstance(exponent, Token) and exponent.text.isdigit() and int(exponent.text) > 0):
-        raise FormulaError(pointed("The power of a term must be a whole number from 1 on.", text, exponent.start))
+    if not (isinstance(exponent, Token) and _WHOLE.fullmatch(exponent.text)):
+        raise FormulaError(
+            pointed("The power of a term must be a whole number from 1 to 999999999.", text, exponent.start)
+        )
     return RightSide(f"{base.text}**{exponent.text}", powered(base.terms, int(exponent.text)), base.factors)
 
 

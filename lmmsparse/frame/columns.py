@@ -54,7 +54,15 @@ class Column:
         """The values as expressions and formulaic are to see them."""
         if self.kind == "text" and isinstance(self.values, pd.Categorical):
             return pd.Series(self.values.categories.astype("str").take(self.values.codes))
-        return pd.Series(self.values, copy=False)
+        return pd.Series(read_only(self.values), copy=False)
+
+
+def read_only(values: Any) -> Any:
+    """A view of an array that cannot be written to: the data are the user's."""
+    if isinstance(values, np.ndarray):
+        values = values.view()
+        values.flags.writeable = False
+    return values
 
 
 def column_of(name: str, values: Any) -> Column:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import copy
-import functools
-import unicodedata
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
@@ -13,85 +9,29 @@ import numpy as np
 import pandas as pd
 
 from lmmsparse.errors import DataError, FormulaError, LmmError
-from lmmsparse.formula import MODULES, alias_of, parsed, quoted
+from lmmsparse.formula import parsed, quoted, shown
 from lmmsparse.frame.columns import Column, column_of
-
-AS_DOUBLE = "as_double_"
-ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.Mod, ast.FloorDiv)
-
-
-class _Arithmetic(ast.NodeTransformer):
-    """Wraps operands of arithmetic in `as_double`, and renames columns that have the name of a function."""
-
-    def __init__(self, renamed: Mapping[str, str]) -> None:
-        self.renamed = renamed
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        return ast.Name(self.renamed.get(node.id, node.id), node.ctx)
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        function = node.func
-        self.generic_visit(node)
-        if isinstance(function, ast.Name):
-            node.func = function
-        return node
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        self.generic_visit(node)
-        if isinstance(node.op, ARITHMETIC):
-            node.left, node.right = _wrapped(node.left), _wrapped(node.right)
-        return node
-
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
-        self.generic_visit(node)
-        if isinstance(node.op, ast.USub | ast.UAdd):
-            node.operand = _wrapped(node.operand)
-        return node
-
-
-def _wrapped(node: ast.expr) -> ast.expr:
-    if isinstance(node, ast.Constant) or (isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant)):
-        return node
-    return ast.Call(ast.Name(AS_DOUBLE, ast.Load()), [node], [])
-
-
-@functools.lru_cache(maxsize=1024)
-def _code(expression: str, renamed: frozenset[str]) -> str:
-    """What Python is to evaluate: arithmetic in doubles, and aliases for columns that have the name of a function."""
-    tree = copy.deepcopy(parsed(expression)[0])
-    tree = _Arithmetic({name: alias_of(name) for name in renamed}).visit(tree)
-    return ast.unparse(ast.fix_missing_locations(tree))
 
 
 def run(expression: str, values: Mapping[str, pd.Series], state: MutableMapping[str, Any]) -> Any:
     """Evaluate an expression in R's arithmetic; transforms with memory learn into ``state`` or use what is there.
-
-    Operands of arithmetic are taken to floating-point: NumPy would let int8 overflow and would add logical values as
-    a logical "or"; R does neither.
 
     Raises
     ------
     FormulaError
         The expression fails.
     """
-    from formulaic.utils.stateful_transforms import stateful_eval  # takes long to import, and few formulas need it
+    from lmmsparse.frame.interpret import Interpreter  # formulaic takes long to import, and few formulas need it
 
-    from lmmsparse.frame.functions import NAMESPACE, as_double
-
-    renamed = frozenset(name for name in values if name in NAMESPACE and name not in MODULES)
-    quoted_names = parsed(expression)[1].values()
-    named = {alias_of(name): values[name] for name in (*renamed, *quoted_names) if name in values}
-    # Python folds characters of identifiers, and a column must be found under the folded name too.
-    folded = {unicodedata.normalize("NFKC", name): column for name, column in values.items()}
+    tree, aliases = parsed(expression)
     try:
         with np.errstate(all="ignore"):
-            names = {**folded, **values, **NAMESPACE, AS_DOUBLE: as_double, **named}
-            return stateful_eval(_code(expression, renamed), names, None, state, None)
-    except LmmError:
-        raise
+            return Interpreter(values, aliases, state).value(tree.body)
+    except LmmError as error:
+        raise type(error)(f"In {shown(expression)!r}: {error}") from error
     except Exception as error:
-        message = f"{expression!r} could not be evaluated: {type(error).__name__}: {error}"
-        raise FormulaError(message) from error
+        cause = shown(str(error))
+        raise FormulaError(f"{shown(expression)!r} could not be evaluated: {type(error).__name__}: {cause}") from error
 
 
 def evaluate(expression: str, values: Mapping[str, pd.Series], n: int, state: MutableMapping[str, Any]) -> Column:

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from formulaic.transforms import TRANSFORMS
+from formulaic.materializers.types import FactorValues
+from formulaic.transforms import TRANSFORMS, ContrastsRegistry
 from formulaic.transforms.contrasts import C
 from formulaic.utils.stateful_transforms import stateful_transform
 
 from lmmsparse.errors import DataError
+from lmmsparse.formula import CONTRASTS
 
-FROM_FORMULAIC = ("poly", "bs", "cr", "cc", "cs", "contr", "I")
+FROM_FORMULAIC = ("bs", "cr", "cc", "cs", "I")
 
 
 def log(x: Any, base: float | None = None) -> Any:
@@ -61,8 +63,12 @@ def scale(x: Any, center: Any = True, scale: Any = True, _state: dict[str, Any] 
         state["center"] = _learned(center, lambda: np.nanmean(values, axis=0), 0.0)
     values = values - state["center"]
     if "scale" not in state:
+        if scale is True and center is True and len(values) and np.any(np.nanmax(x, axis=0) == np.nanmin(x, axis=0)):
+            raise DataError("scale() of a constant divides by zero: its variable is constant, leave the term out")
         spread = np.sqrt(np.nansum(values**2, axis=0) / (np.count_nonzero(~np.isnan(values), axis=0) - 1))
         state["scale"] = _learned(scale, lambda: spread, 1.0)
+        if np.any(np.asarray(state["scale"]) == 0) or not np.all(np.isfinite(state["scale"])):
+            raise DataError("scale() of a constant divides by zero: its variable is constant, leave the term out")
     return values / state["scale"]
 
 
@@ -95,11 +101,30 @@ def as_double(x: Any) -> Any:
     dtype = getattr(x, "dtype", None)
     if isinstance(dtype, np.dtype) and dtype.kind in "biuf" and dtype != np.float64:
         return x.astype(np.float64)
-    return x
+    return float(x) if isinstance(x, bool | int) else x
 
 
-NAMESPACE: dict[str, Any] = {
-    "np": np,
+@stateful_transform  # type: ignore[untyped-decorator]
+def poly(x: Any, degree: int = 1, raw: bool = False, _state: dict[str, Any] | None = None) -> Any:
+    """Polynomials, orthogonal over the data of the fit or raw; the columns are called 1, 2, ... as in R."""
+    if degree < 1:
+        raise DataError("the degree of poly() must be 1 or more")
+    state = {} if _state is None else _state
+    values = np.asarray(x, dtype=np.float64)
+    if raw:
+        powers = np.column_stack([values**k for k in range(1, degree + 1)])
+        return FactorValues(powers, column_names=tuple(str(k) for k in range(1, degree + 1)))
+    if not state:
+        distinct = np.unique(values[~np.isnan(values)]).size
+        if distinct <= degree:
+            raise DataError(
+                f"poly() of degree {degree} needs {degree + 1} distinct values or more; its variable has {distinct} in "
+                "the rows that are used: lower the degree, or leave the term out"
+            )
+    return TRANSFORMS["poly"](values, degree, _state=state)
+
+
+FUNCTIONS: dict[str, Any] = {
     "log": log,
     "log2": np.log2,
     "log10": np.log10,
@@ -119,5 +144,7 @@ NAMESPACE: dict[str, Any] = {
     "C": categorical,
     "scale": scale,
     "center": center,
+    "poly": poly,
     **{name: TRANSFORMS[name] for name in FROM_FORMULAIC},
 }
+CODINGS = {name: getattr(ContrastsRegistry, name) for name in CONTRASTS}

@@ -15,7 +15,7 @@ from formulaic.parser.types import Factor
 from formulaic.transforms.contrasts import C, Contrasts
 
 from lmmsparse.errors import ArgumentError, DataError, FormulaError, LmmError, NewDataError
-from lmmsparse.formula import is_expression, readable
+from lmmsparse.formula import factor_of, is_expression, readable
 from lmmsparse.frame.columns import Mask
 from lmmsparse.frame.evaluate import infinite_error, new_levels_message, run
 
@@ -57,7 +57,8 @@ class Materializer(PandasMaterializer):  # type: ignore[misc]
 
     def _lookup(self, name: str) -> tuple[Any, set[Any]]:
         expression = readable(name)
-        values = self._evaluated(expression) if is_expression(name) else self.data[name]
+        factor = factor_of(name)
+        values = self._evaluated(expression) if is_expression(factor) else self.data[factor]
         if expression in self.contrasts:
             if not self._is_categorical(values):
                 message = f"contrasts names {expression!r}, which is numeric; write factor(...) in the formula."

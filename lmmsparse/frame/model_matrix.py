@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmmsparse.formula import RightSide, TermKey, displayed
+from lmmsparse.formula import RightSide, TermKey, displayed, factor_of
 from lmmsparse.frame.columns import Column, Mask
 
 if TYPE_CHECKING:  # formulaic takes long to import, and plain columns do without it
@@ -90,7 +90,7 @@ class Design:
 
 
 def _key(term: Any) -> TermKey:
-    return frozenset() if str(term) == "1" else frozenset(str(factor.expr) for factor in term.factors)
+    return frozenset() if str(term) == "1" else frozenset(factor_of(str(factor.expr)) for factor in term.factors)
 
 
 def learn_design(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.errors import ArgumentError
-from lmmsparse.formula import displayed
+from lmmsparse.formula import displayed, factor_of
 from lmmsparse.frame.model_matrix import INTERCEPT, Design
 
 Float = NDArray[np.float64]
@@ -116,14 +116,14 @@ def model_terms(design: Design) -> tuple[ModelTerm, ...]:
         sizes: dict[str, int] = {}
         pieces = []
         for scoped in row.scoped_terms:
-            names = tuple(str(one.factor.expr) for one in scoped.factors)
+            names = tuple(factor_of(str(one.factor.expr)) for one in scoped.factors)
             codings = []
             for one, name in zip(scoped.factors, names, strict=True):
                 coding = codes[name][bool(one.reduced)] if name in codes else np.eye(widths[name])
                 codings.append(coding)
             pieces.append(Piece(names, tuple(codings), float(scoped.scale or 1.0)))
         for factor in row.term.factors:
-            name = str(factor.expr)
+            name = factor_of(str(factor.expr))
             if name in codes:
                 sizes[name] = len(codes[name][False])
             elif name in widths:
@@ -142,7 +142,7 @@ def _categorical_codings(spec: Any) -> dict[str, dict[bool, Float]]:
             for reduced in (True, False):
                 matrix = state["contrasts"].get_coding_matrix(reduced_rank=reduced, sparse=False)
                 both[reduced] = np.asarray(matrix, dtype=float)
-            out[str(name)] = both
+            out[factor_of(str(name))] = both
     return out
 
 
@@ -154,7 +154,7 @@ def _numeric_widths(spec: Any, codes: Mapping[str, Mapping[bool, Float]]) -> dic
             continue
         categorical, numeric = 0, frozenset[str]()
         for scoped in row.scoped_terms:
-            names = [str(one.factor.expr) for one in scoped.factors]
+            names = [factor_of(str(one.factor.expr)) for one in scoped.factors]
             numeric = frozenset(name for name in names if name not in codes)
             pairs = zip(scoped.factors, names, strict=True)
             categorical += prod(codes[name][bool(one.reduced)].shape[1] for one, name in pairs if name in codes)

@@ -10,8 +10,20 @@ import numpy as np
 import pandas as pd
 
 from lmmsparse.errors import FormulaError, NewDataError
-from lmmsparse.formula import Formula, RightSide, expression_names, locate, names_of, pointed, suggestion
-from lmmsparse.frame.columns import Column
+from lmmsparse.formula import (
+    CALLS,
+    Formula,
+    RightSide,
+    expression_names,
+    instead_of,
+    locate,
+    names_of,
+    parsed,
+    pointed,
+    shown,
+    suggestion,
+)
+from lmmsparse.frame.columns import Column, read_only
 from lmmsparse.frame.evaluate import new_levels_message
 from lmmsparse.frame.grouping import labels_of
 
@@ -78,22 +90,15 @@ def _side_columns(side: RightSide, formula: Formula, columns: Collection[str]) -
 def _expression_columns(expression: str, formula: Formula, columns: Collection[str]) -> Iterator[str]:
     names = expression_names(expression)
     for name in names.calls:
-        if name not in _functions():
-            known = ", ".join(sorted(function for function in _functions() if function not in ("np", "contr")))
-            message = f"There is no function {name!r} in formulas; there are {known}, and NumPy's as np.name."
+        if name not in CALLS:
+            other = instead_of(name, parsed(expression)[0])
+            known = f"there are {', '.join(sorted(CALLS))}, and NumPy's elementwise ones as np.name."
+            message = f"There is no function {shown(name)!r} in formulas{':' + other if other else '; ' + known}"
             raise FormulaError(pointed(message, formula.text, locate(name, formula.text)))
     for name in names.values:
-        if name in columns:
-            yield name
-        elif name not in _functions():
+        if name not in columns:
             raise _unknown(name, formula, columns)
-
-
-def _functions() -> Collection[str]:
-    """Names that an expression may use; they bring formulaic with them, which takes long to import."""
-    from lmmsparse.frame.functions import NAMESPACE
-
-    return NAMESPACE
+        yield name
 
 
 def _unknown(name: str, formula: Formula, columns: Collection[str]) -> FormulaError:
@@ -132,7 +137,7 @@ def prepared(column: Column, *, text_as_factor: bool) -> pd.Series:
         whole = values.dtype.kind in "iu"
         if whole and len(values) and max(-int(values.min()), int(values.max())) > LARGEST_EXACT:
             return column.series
-        return pd.Series(values.astype(np.float64, copy=False), copy=False)
+        return pd.Series(read_only(values.astype(np.float64, copy=False)), copy=False)
     if column.kind == "factor" or (text_as_factor and isinstance(values, pd.Categorical)):
         return pd.Series(values.remove_unused_categories())
     if column.kind == "text" and text_as_factor:

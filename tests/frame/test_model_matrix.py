@@ -171,7 +171,7 @@ def test_response(left: str, expected: pd.Series) -> None:
         ("factor(k)", "is categorical"),
         ("c", "response 'c' is categorical"),
         ("t", "is a time"),
-        ("I(t - t.min())", "is a time"),
+        ("I(t)", "is a time"),
     ],
 )
 def test_responses_that_are_no_numbers(left: str, message: str) -> None:
@@ -306,12 +306,12 @@ def test_overflow_of_a_product_is_an_error() -> None:
     [
         ("y ~ np.mean(x) + (1|g)", "gives a single value"),
         ("y ~ I(2) + (1|g)", "gives a single value"),
-        ("y ~ x[:3] + (1|g)", "gives 3 values"),
+        ("y ~ x[:3] + (1|g)", "no subscripts"),
         ("3 ~ x + (1|g)", "gives a single value"),
         ("poly(x, 2) ~ z + (1|g)", r"gives an array of shape \(60, 2\)"),
         ("y ~ x + (1|np.mean(x))", "gives a single value"),
-        ("y ~ np.nothing(x) + (1|g)", "AttributeError"),
-        ("y ~ x.nothing() + (1|g)", "AttributeError"),
+        ("y ~ np.nothing(x) + (1|g)", "np.nothing is none of NumPy"),
+        ("y ~ x.nothing() + (1|g)", "only the listed functions"),
         ("y ~ I(a + 1) + (1|g)", "TypeError"),
         ("y ~ poly(x, 0.5) + (1|g)", "poly"),
         ("y ~ x + (I(a / 2)|g)", "TypeError"),

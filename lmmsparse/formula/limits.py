@@ -1,0 +1,27 @@
+"""How large a formula may be: a stranger's text ends in an answer or an error, never in a machine that is busy."""
+
+from __future__ import annotations
+
+CHARACTERS = 100_000
+PIECES = 20_000
+DEPTH = 100
+TERMS = 5_000
+# Coding an interaction asks for each subset of its factors.
+ORDER = 10
+GROUPINGS = 500
+# Of one expression: its nodes, and how deep they lie in each other.
+NODES = 2_000
+NODE_DEPTH = 150
+INTEGER = 2**63 - 1
+COLUMNS_OF_A_TRANSFORM = 1_000
+DEGREE = 100
+# What a message quotes of a text.
+SHOWN = 160
+
+
+def shown(text: str) -> str:
+    """The text, or its beginning and its end when it is long."""
+    if len(text) <= SHOWN:
+        return text
+    half = SHOWN // 2
+    return f"{text[:half]} ... {text[-half:]}"
