@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 import warnings
@@ -27,16 +28,33 @@ DEMO = (
 def read_table(path: str) -> pd.DataFrame:
     """A CSV or Parquet file as a pandas frame."""
     file = Path(path)
-    if not file.is_file():
-        raise DataError(f"there is no file {path!r}")
+    try:
+        there = file.is_file()
+    except (OSError, ValueError):  # a path that is too long, or holds a zero byte
+        there = False
+    if not there:
+        raise DataError(f"there is no file {path[:200]!r}")
     try:
         if file.suffix.lower() in (".parquet", ".pq"):
             return pd.read_parquet(file)
-        return pd.read_csv(file)
+        return _told_apart(pd.read_csv(file), path)
     except ImportError as error:
         raise DataError("reading Parquet needs pyarrow: pip install pyarrow") from error
     except (ValueError, OSError) as error:
         raise DataError(f"{path!r} cannot be read as CSV or Parquet: {error}") from error
+
+
+def _told_apart(frame: pd.DataFrame, path: str) -> pd.DataFrame:
+    """The frame, unless its single column shows that something other than a comma separates its fields."""
+    if len(frame.columns) == 1:
+        name = str(frame.columns[0])
+        for separator in (";", "\t", "|"):
+            if separator in name:
+                raise DataError(
+                    f"{path!r} has the single column {name!r}: its fields seem to be separated by {separator!r}, not by "
+                    "commas; save it with commas and decimal points"
+                )
+    return frame
 
 
 def fit_file(arguments: argparse.Namespace) -> None:
@@ -98,6 +116,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.simplefilter("always", LmmWarning)
         try:
             arguments.run(arguments)
+            sys.stdout.flush()
+        except BrokenPipeError:  # who read the output has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         except LmmError as error:
             print(f"lmmsparse: {error}", file=sys.stderr)
             return 1

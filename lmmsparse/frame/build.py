@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lmmsparse.arguments import checked_object
 from lmmsparse.errors import DataError, FormulaError, MissingRowsWarning, RankDeficiencyWarning
-from lmmsparse.formula import Formula, names_of
+from lmmsparse.formula import Formula, locate, names_of
 from lmmsparse.frame.checks import check_columns_finite, check_fixed_size, check_groupings, check_term_size
 from lmmsparse.frame.columns import Column
 from lmmsparse.frame.evaluate import check_finite
@@ -77,7 +77,10 @@ def build_model_frame(
     checked_object("build_model_frame", "formula", formula, Formula, "a Formula, as parse_formula returns")
     action = known_na_action(na_action)
     table = open_table(data)
-    variables = find_variables(formula, tuple(table.places))
+    try:
+        variables = find_variables(formula, tuple(table.places))
+    except FormulaError as error:
+        raise _with_index_hint(error, formula, table) from error.__cause__
     columns = {name: table.column(name) for name in variables.all}
     weight = None if weights is None else numeric_argument("weights", weights, table)
     shift = None if offset is None else numeric_argument("offset", offset, table)
@@ -137,6 +140,13 @@ def build_model_frame(
     )
     check_varies(frame.y_less_offset, formula.response)
     return frame
+
+
+def _with_index_hint(error: FormulaError, formula: Formula, table: Table) -> FormulaError:
+    for name in table.index.names:
+        if name is not None and str(name) not in table.places and locate(str(name), formula.text) is not None:
+            return FormulaError(f"{error}\n{name!r} is a level of the index; data.reset_index() makes a column of it.")
+    return error
 
 
 def _labels(table: Table, selection: Selection) -> pd.Index:

@@ -93,6 +93,11 @@ def column_of(name: str, values: Any) -> Column:
 
 def _read(name: str, values: Any) -> Column:
     module = type(values).__module__.partition(".")[0]
+    if module == "polars" and not hasattr(values, "to_numpy"):
+        raise DataError(
+            f"{name!r} is a polars {type(values).__name__}, not values; give the name of a column, or the column that "
+            "data.select(...).to_series() makes of it."
+        )
     if module == "polars":
         return _from_polars(name, values)
     if module == "pyarrow":
@@ -116,6 +121,8 @@ def _from_polars(name: str, values: Any) -> Column:
     """Works without pyarrow, which `polars.Series.to_pandas` would need."""
     missing = cast(Mask, values.is_null().to_numpy()) if values.null_count() else None
     dtype = type(values.dtype).__name__
+    if dtype in ("Struct", "List", "Array", "Object", "Binary", "Int128", "UInt128"):
+        raise DataError(f"Column {name!r} is a polars {dtype}, which a model cannot use; cast it to numbers or text.")
     if dtype in ("Enum", "Categorical", "String"):
         return _from_polars_text(values, dtype, missing)
     if missing is not None and dtype.startswith(("Int", "UInt", "Boolean")):
@@ -226,7 +233,7 @@ def _texts(values: pd.Series, gaps: Mask) -> Column:
 
 
 def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
 
 
 def _unusable(name: str, values: pd.Series, gaps: Mask) -> DataError:

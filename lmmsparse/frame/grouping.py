@@ -74,7 +74,13 @@ class JointLevels:
         left, right = np.divmod(self.keys, len(self.right))
         first = self.left.index.to_numpy(dtype=object)[left]
         second = self.right.index.to_numpy(dtype=object)[right]
-        return pd.Index([f"{a}:{b}" for a, b in zip(first, second, strict=True)])
+        labels = pd.Index([f"{a}:{b}" for a, b in zip(first, second, strict=True)])
+        if labels.is_unique:
+            return labels
+        # "p:q" with "r" reads as "p" with "q:r" does: quotes tell them apart
+        twice = labels.duplicated(keep=False)
+        pairs = zip(labels, twice, first, second, strict=True)
+        return pd.Index([f"{a!r}:{b!r}" if same else label for label, same, a, b in pairs])
 
 
 @dataclass(frozen=True)

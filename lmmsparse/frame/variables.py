@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -102,7 +103,13 @@ def _expression_columns(expression: str, formula: Formula, columns: Collection[s
 
 
 def _unknown(name: str, formula: Formula, columns: Collection[str]) -> FormulaError:
-    message = f"The data have no column {name!r}{suggestion(name, columns)}"
+    message = f"The data have no column {shown(name)!r}{suggestion(name, columns)}"
+    for column in columns:
+        if column != name and unicodedata.normalize("NFC", column) == unicodedata.normalize("NFC", name):
+            message = (
+                f"The column {shown(column)!r} looks as in the formula, but is written with other Unicode characters "
+                "(composed and decomposed accents): rename it by unicodedata.normalize('NFC', name)."
+            )
     return FormulaError(pointed(message, formula.text, locate(name, formula.text)))
 
 

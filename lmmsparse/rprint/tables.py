@@ -159,12 +159,16 @@ def _shortened(name: str, length: int) -> str:
         (_is_visible, False),
     )
     for is_removable, only_last in passes:
-        for i in range(len(name) - 1, 0, -1):
-            if len(name) - name.count(" ") <= length:
-                break
-            is_last = i + 1 == len(name) or name[i + 1].isspace()
-            if is_removable(name[i]) and not name[i - 1].isspace() and (is_last or not only_last):
-                name = name[:i] + name[i + 1 :]
+        excess = len(name) - name.count(" ") - length
+        kept: list[str] = []  # from the end
+        for i in range(len(name) - 1, -1, -1):
+            is_last = not kept or kept[-1].isspace()
+            removable = i > 0 and is_removable(name[i]) and not name[i - 1].isspace() and (is_last or not only_last)
+            if excess > 0 and removable:
+                excess -= name[i] != " "
+            else:
+                kept.append(name[i])
+        name = "".join(reversed(kept))
     return name.replace(" ", "") if len(name) > length else name
 
 

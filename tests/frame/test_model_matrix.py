@@ -310,7 +310,7 @@ def test_overflow_of_a_product_is_an_error() -> None:
         ("3 ~ x + (1|g)", "gives a single value"),
         ("poly(x, 2) ~ z + (1|g)", r"gives an array of shape \(60, 2\)"),
         ("y ~ x + (1|np.mean(x))", "gives a single value"),
-        ("y ~ np.nothing(x) + (1|g)", "np.nothing is none of NumPy"),
+        ("y ~ np.nothing(x) + (1|g)", "np.nothing is none of"),
         ("y ~ x.nothing() + (1|g)", "only the listed functions"),
         ("y ~ I(a + 1) + (1|g)", "TypeError"),
         ("y ~ poly(x, 0.5) + (1|g)", "poly"),
