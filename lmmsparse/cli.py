@@ -51,8 +51,8 @@ def _told_apart(frame: pd.DataFrame, path: str) -> pd.DataFrame:
         for separator in (";", "\t", "|"):
             if separator in name:
                 raise DataError(
-                    f"{path!r} has the single column {name!r}: its fields seem to be separated by {separator!r}, not by "
-                    "commas; save it with commas and decimal points"
+                    f"{path!r} has the single column {name!r}: its fields seem to be separated by {separator!r}, "
+                    "not by commas; save it with commas and decimal points"
                 )
     return frame
 
