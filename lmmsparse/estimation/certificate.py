@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,8 @@ from lmmsparse.search.protocols import Evaluation
 
 Float = NDArray[np.float64]
 
-# Eigenvalues of the average information below this share of the largest say that θ is not identified.
+# Eigenvalues of the average information, for relative changes, below this (and this share of the largest) say that θ is
+# not identified.
 FLAT = 1e-9
 # Rounding errors above this are said, and mended where they can be.
 LARGEST_ROUNDING = 1e-6
@@ -101,7 +102,7 @@ def certificate(
     """One verdict: converged, at the boundary, without residual variance, or not converged, and why."""
     optimum, derivatives = searched.optimum, searched.optimum.derivatives
     gradient_norm = float(np.abs(derivatives.gradient).max())
-    flat = () if empty or estimates.perfect else flat_parameters(objective, derivatives)
+    flat = () if estimates.perfect else flat_parameters(objective, derivatives, {part.term for part in empty})
     if estimates.perfect:
         message = "the residual variance is zero to machine precision: theta and the criterion have no finite optimum"
     elif not optimum.converged:
@@ -109,12 +110,12 @@ def certificate(
             f"not converged after {len(history)} evaluations: one more step is predicted to lower the criterion by "
             f"{optimum.predicted:.2g} (largest gradient entry {gradient_norm:.2g})"
         )
-    elif empty:
-        message = f"converged: boundary (singular) fit: {describe_empty(objective, empty)}"
-    elif flat:
-        message = f"converged, but the data cannot tell apart {', '.join(flat)}"
     else:
         message = "converged"
+        if empty:
+            message += f": boundary (singular) fit: {describe_empty(objective, empty)}"
+        if flat:
+            message += f", but the data {'also ' if empty else ''}cannot tell {describe_flat(flat)}"
     minima = tuple((value + objective.constant, count) for value, count in searched.minima(optimum.point.value))
     if len(minima) > 1 and not estimates.perfect:
         starts = sum(count for _, count in minima)
@@ -123,6 +124,10 @@ def certificate(
             f"{'minimum' if len(minima) == 2 else 'minima'}, the next {minima[1][0] - minima[0][0]:.2g} above"
         )
     rounding = estimates.point.rounding
+    # a search that rounding has ended may be that far from the minimum
+    rounding = (
+        replace(rounding, criterion=max(rounding.criterion, optimum.predicted)) if optimum.converged else rounding
+    )
     if rounding.largest > LARGEST_ROUNDING and not estimates.perfect:
         message += f"; digits are lost: {describe_rounding(rounding)}"
     return OptInfo(
@@ -167,6 +172,11 @@ def perfect_fit(objective: Objective, estimates: Estimates, optimizer: str) -> O
     )
 
 
+def describe_flat(names: Sequence[str]) -> str:
+    """What cannot be told, as the end of a sentence."""
+    return f"apart {', '.join(names)}" if len(names) > 1 else f"anything of {names[0]}"
+
+
 def describe_rounding(rounding: Rounding) -> str:
     """Which numbers are known to how much."""
     parts = {
@@ -179,8 +189,28 @@ def describe_rounding(rounding: Rounding) -> str:
     return ", ".join(f"{name} {size:.1g}{of}" for name, (size, of) in parts.items() if size > LARGEST_ROUNDING)
 
 
-def flat_parameters(objective: Objective, derivatives: Derivatives) -> tuple[str, ...]:
-    """Names of the parameters along which the criterion does not change at all."""
-    values, vectors = np.linalg.eigh(derivatives.information)
-    involved = (np.abs(vectors[:, values <= FLAT * values[-1]]) > INVOLVED).any(axis=1)
-    return tuple(name for name, use in zip(objective.theta_names, involved, strict=True) if use)
+def flat_parameters(objective: Objective, derivatives: Derivatives, singular: Collection[int] = ()) -> tuple[str, ...]:
+    """Names of the parameters along which the criterion does not change at all.
+
+    The information is that of relative changes, whose size the data decide: 1/2 a level and more where they tell a
+    variance, and nothing at all, 1e-30 and less, where the fixed effects have taken all of it.
+
+    Parameters
+    ----------
+    objective : Objective
+    derivatives : Derivatives
+    singular : collection of int
+        Terms whose parameters are not asked, because what they lack is said already.
+    """
+    asked, units = [], []
+    for t, block in enumerate(objective.blocks):
+        if t not in singular:
+            asked.append(np.arange(block.parameters.start, block.parameters.stop))
+            units.append(block.structure.step_units(derivatives.theta[block.parameters]))
+    if not asked:
+        return ()
+    where, unit = np.concatenate(asked), np.concatenate(units)
+    information = unit[:, None] * derivatives.information[np.ix_(where, where)] * unit
+    values, vectors = np.linalg.eigh(information)
+    involved = (np.abs(vectors[:, values <= FLAT * max(1.0, values[-1])]) > INVOLVED).any(axis=1)
+    return tuple(objective.theta_names[i] for i in where[involved])

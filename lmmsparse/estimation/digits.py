@@ -19,6 +19,8 @@ Float = NDArray[np.float64]
 
 # Standard errors move with the root of what a search leaves; where digits are kept they are used.
 TOLERANCE = 1e-14
+# A search ends when it predicts a decrease of no more than its tolerance, or than this.
+UNSETTLED = 1e-8
 
 
 class Fit(NamedTuple):
@@ -44,7 +46,7 @@ def fit_to_digits(
         Called with every `Evaluation`.
     """
     first = Fit(objective, *controlled_fit(objective, control, start=start, watch=watch))
-    if objective.response.exact or not _has_lost_digits(first):
+    if objective.response.exact or not _has_lost_digits(first, control.tolerance):
         return first
     by_rows = objective.by_rows()
     if by_rows is None:
@@ -63,7 +65,11 @@ def fit_to_digits(
     return Fit(by_rows, estimates, spent)
 
 
-def _has_lost_digits(found: Fit) -> bool:
-    if found.estimates.perfect or found.estimates.point.rounding.largest > LARGEST_ROUNDING:
+def _has_lost_digits(found: Fit, tolerance: float) -> bool:
+    rounding, info = found.info.rounding, found.info
+    if found.estimates.perfect or (rounding is not None and rounding.largest > LARGEST_ROUNDING):
         return True
-    return not found.info.converged and any(np.isinf(one.value) for one in found.info.history)
+    enough = max(tolerance, UNSETTLED) * max(1.0, abs(found.estimates.criterion) / 1e4)
+    if info.converged and info.predicted_decrease > enough:  # rounding has ended the search
+        return True
+    return not info.converged and any(np.isinf(one.value) for one in info.history)

@@ -13,7 +13,7 @@ from lmmsparse.errors import (
     SeveralMinimaWarning,
     SingularFitWarning,
 )
-from lmmsparse.estimation.certificate import LARGEST_ROUNDING, OptInfo, describe_rounding
+from lmmsparse.estimation.certificate import LARGEST_ROUNDING, OptInfo, describe_flat, describe_rounding
 from lmmsparse.estimation.estimates import Estimates
 from lmmsparse.frame import ModelFrame
 
@@ -37,8 +37,8 @@ def warn_of(estimates: Estimates, info: OptInfo, unidentified: Sequence[str], st
     elif estimates.singular:
         text = f"{info.message.removeprefix('converged: ')}; m.singularity() explains"
         warnings.warn(text, SingularFitWarning, stacklevel=stacklevel)
-    rounding = estimates.point.rounding
-    if rounding.largest > LARGEST_ROUNDING and not estimates.perfect and info.converged:
+    rounding = info.rounding
+    if info.converged and not estimates.perfect and rounding is not None and rounding.largest > LARGEST_ROUNDING:
         warnings.warn(
             f"the residuals are so small beside the random effects that digits are lost: {describe_rounding(rounding)}",
             RoundingWarning,
@@ -53,7 +53,7 @@ def warn_of(estimates: Estimates, info: OptInfo, unidentified: Sequence[str], st
         )
     if unidentified:
         warnings.warn(
-            f"the data cannot tell apart {', '.join(unidentified)}: theta is not identified, "
+            f"the data cannot tell {describe_flat(unidentified)}: theta is not identified, "
             "although the fitted values and the criterion are",
             IdentifiabilityWarning,
             stacklevel=stacklevel,
