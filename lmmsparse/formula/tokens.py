@@ -16,7 +16,7 @@ from lmmsparse.formula.scan import blank_literals
 
 # A number is not the beginning of a word; a word may begin with one.
 PIECE = re.compile(
-    r"(?P<blank>\s+)|(?P<operator>%[^%]*%|\|\||\*\*)|(?P<quoted>`[^`]*`)|(?P<text>\"[^\"]*\"|'[^']*')"
+    r"(?P<blank>\s+)|(?P<operator>%[^%()\[\]{}]*%|\|\||\*\*)|(?P<quoted>`[^`]*`)|(?P<text>\"[^\"]*\"|'[^']*')"
     r"|(?P<number>[0-9.]+(?![\w.]))|(?P<name>[\w.]+)|(?P<bracket>[()\[\]])|(?P<brace>[{}])|(?P<sign>[^%])"
 )
 OPENER = re.compile(r"\s*\(")

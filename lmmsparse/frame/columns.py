@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, cast
@@ -11,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lmmsparse.arguments import shown
-from lmmsparse.errors import DataError, LmmError
+from lmmsparse.errors import DataError, LmmError, LmmWarning
 
 Mask = NDArray[np.bool_]
 WIDEST = {"b": np.bool_, "i": np.int64, "u": np.uint64}
@@ -246,3 +247,31 @@ def _unusable(name: str, values: pd.Series, gaps: Mask) -> DataError:
 
 def _any(mask: NDArray[Any]) -> Mask | None:
     return cast(Mask, mask) if mask.any() else None
+
+
+# So many different numbers are no labels of a factor that has other labels too.
+MANY_NUMBERS = 10
+
+
+def warn_of_numbers_as_text(name: str, column: Column, labels: pd.Index) -> None:
+    """Warn of a text column that is numbers but for a few cells, which a model takes as a factor.
+
+    Warns
+    -----
+    LmmWarning
+        Names the column, the first cell that is no number and its row.
+    """
+    if column.kind != "text":
+        return
+    codes, levels = pd.factorize(np.asarray(column.values, dtype=object))
+    numeric = np.asarray(pd.to_numeric(pd.Series(levels, dtype=object), errors="coerce").notna())
+    others = int((~numeric).sum())
+    if numeric.sum() >= MANY_NUMBERS and others and others <= 0.1 * len(levels):
+        place = int(np.argmax(~numeric[codes]))
+        warnings.warn(
+            f"column {name!r} is text, and becomes a factor of {len(levels)} levels, but nearly all of its values are "
+            f"numbers; the first that is none is {str(levels[codes[place]])!r} in row {labels[place]!r}: convert it, "
+            f"pandas.to_numeric(data[{name!r}], errors='coerce'), or write factor({name}) if levels are meant",
+            LmmWarning,
+            stacklevel=2,
+        )

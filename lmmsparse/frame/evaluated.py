@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lmmsparse.errors import DataError
 from lmmsparse.formula import Formula, RightSide, quoted
-from lmmsparse.frame.columns import Column, Mask
+from lmmsparse.frame.columns import Column, Mask, warn_of_numbers_as_text
 from lmmsparse.frame.evaluate import check_finite, evaluate
 from lmmsparse.frame.model_matrix import Design, learn_design
 from lmmsparse.frame.variables import Prepared, Trained, Variables
@@ -93,6 +93,8 @@ def evaluate_parts(
         check_finite(name, columns[name], labels)
     _refuse_times(formula, columns)
     design_names = {*variables.fixed, *variables.bars}
+    for name in design_names:
+        warn_of_numbers_as_text(name, columns[name], labels)
     values = Prepared(columns, variables.numeric, design_names)
     missing: dict[str, Mask] = {}
     state: dict[str, Any] = {}

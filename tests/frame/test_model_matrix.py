@@ -335,3 +335,43 @@ def test_no_warning_for_a_plain_frame() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         frame_of("log(z) ~ a*x + poly(z, 2) + bs(IQ.ver, df=4) + factor(k) + p + (x||a/b) + (1|g)")
+
+
+@pytest.mark.parametrize("name", ["1", "0", "~", ".", "\\", "a:b", "log(z)", "np", "contr", "a\nb", "I", "‷", "größe"])
+def test_any_name_is_a_column(name: str) -> None:
+    data = DATA.rename(columns={"x": name})
+    frame, plain = frame_of(f"y ~ a*`{name}` + scale(z) + (1|g)", data), frame_of("y ~ a*x + scale(z) + (1|g)")
+    np.testing.assert_array_equal(frame.X, plain.X)
+    np.testing.assert_array_equal(frame.spec.fixed(data), plain.X)
+    assert frame.fixed_names[3] == name
+    np.testing.assert_array_equal(frame_of(f"I(`{name}` * 2) ~ z + (1|g)", data).y, 2 * DATA.x)
+
+
+def test_constants_and_few_values_in_transforms() -> None:
+    data = DATA.assign(c=0.1)
+    for text, message in (("scale(c)", "constant"), ("poly(k, 4)", "5 distinct values"), ("poly(x, 0)", "1 or more")):
+        with pytest.raises(DataError, match=message):
+            frame_of(f"y ~ {text} + (1|g)", data)
+
+
+def test_raw_polynomials_are_numbered_from_one() -> None:
+    frame = frame_of("y ~ poly(x, 2, raw=True) + (1|g)")
+    assert frame.fixed_names[1:] == ("poly(x, 2, raw=True)[1]", "poly(x, 2, raw=True)[2]")
+    np.testing.assert_allclose(frame.X[:, 2], DATA.x**2)
+
+
+def test_hints() -> None:
+    for text, data, message in (
+        ("y ~ x + (1|g)", DATA.set_index("g"), "reset_index"),
+        ("y ~ größe + (1|g)", DATA.rename(columns={"x": "gro\u0308ße"}), "NFC"),
+        ("y ~ relevel(a, 'B') + (1|g)", DATA, r"C\(a, contr.treatment\('B'\)\)"),
+    ):
+        with pytest.raises(FormulaError, match=message):
+            frame_of(text, data)
+
+
+def test_numbers_as_text_are_named() -> None:
+    texts = DATA.x.round(1).astype(str)
+    texts[3] = "n/a"
+    with pytest.warns(UserWarning, match="'x' is text.*'n/a' in row 3"):
+        frame_of("y ~ x + (1|g)", DATA.assign(x=texts))
