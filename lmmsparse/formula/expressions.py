@@ -126,6 +126,12 @@ def to_python(text: str, columns: Collection[str]) -> str:
     ``as_factor``, and names of columns that are no identifiers are put into back-quotes.  Text literals are left alone.
     """
     blanked = blank_literals(text)
+    if "\n" in blanked:  # a name may hold one, too, and keeps it
+        pieces = re.split(r"\s*\n\s*", blanked)
+        ends = [found.span() for found in re.finditer(r"\s*\n\s*", blanked)]
+        starts = [0, *(end for _, end in ends)]
+        text = " ".join(text[start : start + len(piece)] for start, piece in zip(starts, pieces, strict=True))
+        blanked = blank_literals(text)
     written: list[str] = []
     done = 0
     for piece in PIECE.finditer(blanked):
@@ -139,7 +145,7 @@ def to_python(text: str, columns: Collection[str]) -> str:
             written.append(text[start:end])
         done = end
     written.append(text[done:])
-    return " ".join("".join(written).split()) if "\n" in text else "".join(written).strip()
+    return "".join(written).strip()
 
 
 def canonical(text: str) -> str:

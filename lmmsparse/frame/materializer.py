@@ -135,5 +135,7 @@ def materialize(materializer: Materializer, spec: str | ModelSpec) -> Any:
         if isinstance(cause, LmmError):
             raise cause from cause.__cause__
         raise FormulaError(readable(str(error))) from error
-    except FormulaicError as error:
+    except (FormulaicError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        if isinstance(error, LmmError):
+            raise
         raise FormulaError(f"The terms {readable(str(spec))!r} could not be evaluated: {error}") from error
