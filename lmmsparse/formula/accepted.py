@@ -146,7 +146,11 @@ def _argument_problem(name: str, node: ast.Call, signature: Signature) -> str:
     for argument, value in given.items():
         if argument == "contrasts" and name == "C" and is_contrast(value):
             problem = _contrast_problem(value)
-        elif argument == "contrasts" and name == "C" and not (isinstance(value, ast.Constant) and value.value is None):
+        elif (
+            argument == "contrasts"
+            and name == "C"
+            and not (isinstance(value, ast.Constant) and isinstance(value.value, str | None))
+        ):
             problem = "the contrasts of C() are one of " + ", ".join(f"contr.{coding}" for coding in CONTRASTS)
         elif argument in signature.literals and not is_literal(value):
             problem = f"{argument} of {name}() must be written out: a number, a text or a list of them"
