@@ -78,12 +78,9 @@ TWO_ARRAYS = (
     "less_equal logaddexp logaddexp2 logical_and logical_or logical_xor maximum minimum mod multiply not_equal power "
     "remainder subtract true_divide"
 )
-# Looked at all rows: a single number, to stand in arithmetic.
-SUMMARIES = "max mean median min std sum var"
 NUMPY_CALLS: dict[str, Signature] = {
     **dict.fromkeys(ONE_ARRAY.split(), Signature(("x",), named=False)),
     **dict.fromkeys(TWO_ARRAYS.split(), Signature(("x", "y"), 2, named=False)),
-    **dict.fromkeys(SUMMARIES.split(), Signature(("x",), named=False)),
     "round": _takes("x decimals", decimals=20),
     "clip": Signature(("x", "low", "high"), 3, named=False),
     "where": Signature(("condition", "x", "y"), 3, named=False),
