@@ -37,6 +37,14 @@ def relative_factor(terms: tuple[RandomTerm, ...], templates: tuple[Float, ...])
     return csc_array(block_diag(blocks, format="csc"))
 
 
+def _scales_and_triangle(lam: Float) -> Float:
+    """λ = T S with a unit lower triangular T and a diagonal S: S on the diagonal, T below; zeros where S is zero."""
+    scales = np.diagonal(lam)
+    out = np.divide(lam, scales, out=np.zeros_like(lam), where=scales != 0.0)
+    np.fill_diagonal(out, scales)
+    return out
+
+
 def _flat(vectors: tuple[Float, ...]) -> Float:
     return np.concatenate([v.ravel() for v in vectors])
 
@@ -83,7 +91,7 @@ GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "flist": lambda m: {name: g.levels.to_numpy()[g.codes] for name, g in m.frame.groupings.items()},
     "theta_names": lambda m: list(m.objective.theta_names),
     "fixef_names": lambda m: list(m.frame.fixed_names),
-    "ST": lambda m: [lam.copy() for lam in m.estimates.templates],
+    "ST": lambda m: [_scales_and_triangle(lam) for lam in m.estimates.templates],
     "REML": lambda m: m.frame.X.shape[1] if m.objective.reml else 0,
     "devcomp": lambda m: {
         "pwrss": m.estimates.pwrss,

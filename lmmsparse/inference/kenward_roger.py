@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lmmsparse.covariance.protocols import Keeps
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.fitted.remembered import remembered
 from lmmsparse.inference.wald import DEPENDENT, FTest
@@ -31,6 +32,53 @@ Float = NDArray[np.float64]
 
 # So many numbers of B are formed at a time.
 CHUNK_NUMBERS = 4_000_000
+
+
+class Scaled:
+    """A solution whose random effects are measured by A: S → AᵀS, B → AᵀBA and Σ → A⁻¹ΣA⁻ᵀ.
+
+    The result does not depend on A, but its digits do: entries of Σ of very different sizes, or of effects that are
+    nearly the same, have an information in which the small ones cannot be told from rounding.
+
+    Parameters
+    ----------
+    solution : Solution
+    A : list of (K_g, K_g) arrays
+        Of every factor.
+    """
+
+    def __init__(self, solution: Solution, A: list[Float]) -> None:
+        self._solution, self._A = solution, A
+        self.request, self.fixed_factor = solution.request, solution.fixed_factor
+        self.templates = [np.linalg.solve(a, lam) for a, lam in zip(A, solution.templates, strict=True)]
+
+    def fixed_scores(self) -> list[Float]:
+        """AᵀS."""
+        return [np.einsum("ka,qkp->qap", a, S) for a, S in zip(self._A, self._solution.fixed_scores(), strict=True)]
+
+    def projected(self, c: list[Float]) -> list[Float]:
+        """AᵀBA c."""
+        inside = [np.einsum("ka,qam->qkm", a, part) for a, part in zip(self._A, c, strict=True)]
+        return [np.einsum("ka,qkm->qam", a, B) for a, B in zip(self._A, self._solution.projected(inside), strict=True)]
+
+
+def _units(objective: Objective, solution: Solution) -> list[Float]:
+    """A of every factor: the directions of Σ where a family has all covariances, and standard deviations elsewhere.
+
+    Each in the unit of its standard deviation where that is more than σ.
+    """
+    out = [np.eye(len(lam)) for lam in solution.templates]
+    for block in objective.blocks:
+        lam = solution.templates[block.factor][block.columns, block.columns]
+        if block.structure.keeps is Keeps.SCALE:
+            A = max(1.0, float(np.linalg.norm(lam, axis=1).max())) * np.eye(len(lam))
+        elif block.structure.keeps is Keeps.SCALES:
+            A = np.diag(np.maximum(1.0, np.linalg.norm(lam, axis=1)))
+        else:
+            U, spread, _ = np.linalg.svd(lam)
+            A = U * np.maximum(1.0, spread)
+        out[block.factor][block.columns, block.columns] = A
+    return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +111,8 @@ def kenward_roger(objective: Objective, point: Point) -> KenwardRoger:
         The optimum, in working coordinates.
     """
     with single_threaded_blas():
-        P, Q, traces = _by_parameter(objective, point, *_blocks(objective, point))
+        A = _units(objective, point.solution)
+        P, Q, traces = _by_parameter(objective, point, A, *_blocks(objective, Scaled(point.solution, A)))
     F = cholesky_inverse(point.fixed_factor)
     PF, QF = P @ F, Q @ F
     information = traces - 2.0 * np.trace(QF, axis1=2, axis2=3) + np.einsum("iab,jba->ij", PF, PF)
@@ -106,8 +155,9 @@ def kr_test(L: Float, beta: Float, known: KenwardRoger) -> FTest:
     c1, c2, c3 = g / bottom, (q - g) / bottom, (q + 2.0 - g) / bottom
     ratio = 1.0 if abs(1.0 - c2 * B) < 1e-10 and abs(1.0 - A2 / q) < 1e-10 else (1.0 - A2 / q) / (1.0 - c2 * B)
     rho = ratio**2 * (1.0 + c1 * B) / (1.0 - c3 * B) / q
-    df = 4.0 + (q + 2.0) / (q * rho - 1.0)
-    scale = 1.0 if abs(df - 2.0) < 1e-2 else df * (1.0 - A2 / q) / (df - 2.0)
+    over = q * rho - 1.0
+    df = 4.0 + (q + 2.0) / over if over != 0.0 else np.inf
+    scale = 1.0 if abs(df - 2.0) < 1e-2 or np.isinf(df) else df * (1.0 - A2 / q) / (df - 2.0)
     estimate = L @ beta
     statistic = scale * float(estimate @ np.linalg.solve(L @ known.adjusted @ L.T, estimate)) / q
     return FTest(q, df, statistic, float(f_upper(statistic, q, df)), scale)
@@ -125,10 +175,9 @@ def _inverse(information: Float) -> Float:
     return np.asarray((vectors / values[kept]) @ vectors.T)
 
 
-def _blocks(objective: Objective, point: Point) -> tuple[Float, Float, Float]:
+def _blocks(objective: Objective, solution: Scaled) -> tuple[Float, Float, Float]:
     """P (m, p, p), Q (m, m, p, p) and tr(V⁻¹G_iV⁻¹G_j) (m, m) for G_0 = W⁻¹ and the entries of Σ."""
-    solution = point.solution
-    p, entries = len(point.beta), solution.request.entries
+    p, entries = len(solution.fixed_factor), solution.request.entries
     S = solution.fixed_scores()
     sigma = [lam @ lam.T for lam in solution.templates]
     weights = np.array([sigma[g][a, b] for g, a, b in zip(*entries, strict=True)])  # γ_i of every entry
@@ -154,7 +203,9 @@ def _blocks(objective: Objective, point: Point) -> tuple[Float, Float, Float]:
     return P, Q, traces
 
 
-def _by_parameter(objective: Objective, point: Point, P: Float, Q: Float, traces: Float) -> tuple[Float, Float, Float]:
+def _by_parameter(
+    objective: Objective, point: Point, A: list[Float], P: Float, Q: Float, traces: Float
+) -> tuple[Float, Float, Float]:
     """The same for the parameters of the families of covariances, whose G_i are sums of those of entries.
 
     V is linear in the parameters but for `cs` of three effects and more, where it is taken so around θ̂.
@@ -164,7 +215,13 @@ def _by_parameter(objective: Objective, point: Point, P: Float, Q: Float, traces
     for block in objective.blocks:
         rows = slice(1 + block.support.start, 1 + block.support.stop)
         columns = slice(1 + block.parameters.start, 1 + block.parameters.stop)
-        T[rows, columns] = block.structure.entry_basis(point.theta[block.parameters])
+        if block.structure.keeps in (Keeps.SCALE, Keeps.SCALES):
+            a, b = block.structure.support
+            unit = np.diagonal(A[block.factor][block.columns, block.columns])
+            basis = block.structure.entry_basis(point.theta[block.parameters])
+            T[rows, columns] = basis / (unit[a] * unit[b])[:, None]
+        else:  # all covariances: the entries themselves, in any directions
+            T[rows, columns] = np.eye(block.structure.n_theta)
     return np.tensordot(T.T, P, axes=1), np.einsum("ia,jb,ijkl->abkl", T, T, Q, optimize=True), T.T @ traces @ T
 
 
@@ -181,7 +238,7 @@ def _inner(one: Float, other: Float) -> Float:
     return np.einsum("qka,qkb->ab", one, other)
 
 
-def _traces(objective: Objective, solution: Solution) -> tuple[Float, Float]:
+def _traces(objective: Objective, solution: Scaled) -> tuple[Float, Float]:
     """tr(B E_i) and tr(E_i B E_j B) for the entries of Σ.
 
     Column k of what `_times_B` is given holds the k-th random effect of every connected component at once.

@@ -6,10 +6,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from threading import Lock
+from threading import RLock
 from typing import Any
+from weakref import WeakSet
 
 from threadpoolctl import ThreadpoolController
+
+
+class _Holder:
+    """Somebody who wants one thread; when it is gone, wanted or not, it wants nothing any more."""
+
+    def __del__(self) -> None:
+        _LIMIT.settle()
 
 
 class _Limit:
@@ -17,32 +25,47 @@ class _Limit:
 
     The limit is the whole process's: fits that overlap must share one, for the second would find the first one's
     limit and set it again for good when it ends last.
+
+    An interrupt may come between any two lines.  Nothing is counted that could be left behind: holders are known by
+    weak references, what there was before is written down before it is changed and forgotten after it is restored, and
+    `settle` makes what is so into what is wanted, however often it is called.
     """
 
     def __init__(self) -> None:
-        self._lock = Lock()
-        self._holders = 0
-        self._limit: Any = None
+        self.unlock()
+        self._holders: WeakSet[_Holder] = WeakSet()
+        self._original: Any = None
         self._controller: ThreadpoolController | None = None
-
-    def acquire(self) -> None:
-        """Begin, unless somebody has."""
-        with self._lock:
-            if self._holders == 0:
-                self._controller = self._controller or ThreadpoolController()
-                self._limit = self._controller.limit(limits=1, user_api="blas")
-            self._holders += 1
 
     def unlock(self) -> None:
         """Begin with a lock of one's own: in a forked process the thread that held the old one does not exist."""
-        self._lock = Lock()
+        self._lock = RLock()
 
-    def release(self) -> None:
-        """Give the threads back, unless somebody else still wants one."""
+    def settle(self) -> None:
+        """Limit BLAS if anybody wants that, and restore it if nobody does."""
         with self._lock:
-            self._holders -= 1
-            if self._holders == 0:
-                self._limit.restore_original_limits()
+            if len(self._holders):
+                if self._original is None:
+                    self._controller = self._controller or ThreadpoolController()
+                    self._original = [
+                        (one, one.num_threads) for one in self._controller.select(user_api="blas").lib_controllers
+                    ]
+                    for library, _ in self._original:
+                        library.set_num_threads(1)
+            elif self._original is not None:
+                for library, threads in self._original:
+                    library.set_num_threads(threads)
+                self._original = None
+
+    def begin(self, holder: _Holder) -> None:
+        """From now on until `end`, or until the holder is gone."""
+        self._holders.add(holder)
+        self.settle()
+
+    def end(self, holder: _Holder) -> None:
+        """Give the threads back, unless somebody else still wants one."""
+        self._holders.discard(holder)
+        self.settle()
 
 
 _LIMIT = _Limit()
@@ -57,11 +80,12 @@ def single_threaded_blas() -> Iterator[None]:
     Threads of a BLAS library spin while they wait for each other, which costs a hundredfold where the processors are
     shared.  Large cores have threads of our own, which sleep.
     """
-    _LIMIT.acquire()
+    holder = _Holder()
     try:
+        _LIMIT.begin(holder)
         yield
     finally:
-        _LIMIT.release()
+        _LIMIT.end(holder)
 
 
 @cache

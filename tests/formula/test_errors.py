@@ -6,6 +6,7 @@ import pytest
 
 from lmmsparse.errors import FormulaError
 from lmmsparse.formula import parse_formula
+from lmmsparse.formula.expressions import EXPRESSION
 
 
 @pytest.mark.parametrize(
@@ -98,3 +99,10 @@ def test_caret_is_on_the_right_line() -> None:
 def test_dot_that_stands_for_nothing() -> None:
     with pytest.raises(FormulaError, match="no other columns"):
         parse_formula("y ~ . + (1|g)", ["y", "g"])
+
+
+@pytest.mark.parametrize("text", ["y ~ `{}open(1)` + (1 | g)", "y ~ x + (`{}a` | g)", "y ~ . + (1 | g)"])
+def test_names_that_begin_with_the_mark_of_expressions_are_refused(text: str) -> None:
+    columns = ("y", "x", "g", f"{EXPRESSION}open(1)")
+    with pytest.raises(FormulaError, match="reserved character"):
+        parse_formula(text.format(EXPRESSION), columns)
