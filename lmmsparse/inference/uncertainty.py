@@ -7,6 +7,7 @@ not depend on the coordinates.  Nothing here has n rows, and no n × n or q × q
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,14 @@ from lmmsparse.fitted.remembered import remembered
 from lmmsparse.numerics.dense import cholesky_inverse
 from lmmsparse.objective.linear import Objective
 from lmmsparse.objective.points import Point
+from lmmsparse.objective.sensitivity import Sensitivity
 
 Float = NDArray[np.float64]
 
 # Eigenvalues of the Hessian below this share of the largest carry no information.
 FLAT = 1e-8
+# Beside standard deviations of so many σ, entries of λ are no parameters to take differences over.
+FAR_APART = 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +46,8 @@ class Uncertainty:
         Its derivatives.
     ended : (n_theta,) array of bool
         Parameters at an end of their range: no difference is taken beyond it.
+    tests : Slopes
+        For degrees of freedom.
     """
 
     hessian: Float
@@ -50,6 +56,17 @@ class Uncertainty:
     fixed: Float
     jacobian: Float
     ended: NDArray[np.bool_]
+    tests: Slopes
+
+
+class Slopes(NamedTuple):
+    """What degrees of freedom rest on: a covariance matrix of parameters, and derivatives of ``fixed`` over them.
+
+    The parameters are θ and σ, or others in their place where standard deviations are far apart.
+    """
+
+    covariance: Float
+    jacobian: Float
 
 
 def uncertainty(objective: Objective, point: Point) -> Uncertainty:
@@ -65,13 +82,20 @@ def uncertainty(objective: Objective, point: Point) -> Uncertainty:
     F = cholesky_inverse(point.fixed_factor)
     to_user = objective.design.coordinates.beta_map(float(np.sqrt(point.sigma2)) * objective.response.scale)
     fixed = to_user @ F @ to_user.T
-    jacobian = np.empty((n_theta + 1, *fixed.shape))
-    jacobian[:n_theta] = to_user @ F @ known.information_slopes @ F @ to_user.T
-    jacobian[n_theta] = 2.0 * fixed
-    covariance = 2.0 * _inverse(known.hessian, known.units)
-    places = np.flatnonzero(known.ended)
-    covariance[places] = covariance[:, places] = 0.0
-    return Uncertainty(known.hessian, known.units, covariance, fixed, jacobian, known.ended)
+
+    def slopes(of: Sensitivity) -> Slopes:
+        jacobian = np.empty((n_theta + 1, *fixed.shape))
+        jacobian[:n_theta] = to_user @ F @ of.information_slopes @ F @ to_user.T
+        jacobian[n_theta] = 2.0 * fixed
+        covariance = 2.0 * _inverse(of.hessian, of.units)
+        places = np.flatnonzero(of.ended)
+        covariance[places] = covariance[:, places] = 0.0
+        return Slopes(covariance, jacobian)
+
+    own = slopes(known)
+    far = known.units.max() > FAR_APART
+    tests = slopes(objective.local_sensitivity(point)) if far else own
+    return Uncertainty(known.hessian, known.units, own.covariance, fixed, own.jacobian, known.ended, tests)
 
 
 @remembered

@@ -51,9 +51,9 @@ def t_tests(L: Float, beta: Float, known: Uncertainty) -> TTest:
     """
     estimate = L @ beta
     variance = np.einsum("mi,ij,mj->m", L, known.fixed, L)
-    slopes = np.einsum("mi,kij,mj->mk", L, known.jacobian, L)
+    slopes = np.einsum("mi,kij,mj->mk", L, known.tests.jacobian, L)
     relative = slopes / variance[:, None]  # squares of variances leave the range of numbers before these do
-    df = 2.0 / np.einsum("mk,kl,ml->m", relative, known.covariance, relative)
+    df = 2.0 / np.einsum("mk,kl,ml->m", relative, known.tests.covariance, relative)
     error = np.sqrt(variance)
     statistic = estimate / error
     return TTest(estimate, error, df, statistic, t_two_sided(statistic, df))

@@ -35,7 +35,7 @@ from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.blocks import Block, blocks_of
 from lmmsparse.objective.points import Derivatives, Point
 from lmmsparse.objective.profiled import WorkingObjective
-from lmmsparse.objective.sensitivity import Sensitivity, covariance_jacobian, sensitivity
+from lmmsparse.objective.sensitivity import Sensitivity, covariance_jacobian, local_sensitivity, sensitivity
 from lmmsparse.objective.stacked import StackedObjective
 from lmmsparse.pls.engine import choose_engine
 from lmmsparse.pls.orthogonal import LoadedOrthogonal, Orthogonal
@@ -245,6 +245,11 @@ class Objective:
         """Second derivatives of the criterion at its minimum."""
         with single_threaded_blas():
             return sensitivity(self.working, point)
+
+    def local_sensitivity(self, point: Point) -> Sensitivity:
+        """The same with respect to relative changes along the directions of every Σ."""
+        with single_threaded_blas():
+            return local_sensitivity(self.working, point)
 
     def covariance_jacobian(self, point: Point) -> Float:
         """∂Σ/∂θ on the supports of all terms, (s, n_theta)."""

@@ -56,8 +56,15 @@ def sensitivity(working: WorkingObjective, point: Point) -> Sensitivity:
     units = np.append(step_units(working.blocks, point.theta), 1.0)
     profiled = _profiled_hessian(working, point, STEP * units[:-1], ~ended)
     J = np.where(ended, 0.0, covariance_jacobian(working.blocks, point.theta))
+    return _joint(working, point, profiled, J, units, ended)
+
+
+def _joint(
+    working: WorkingObjective, point: Point, profiled: Float, J: Float, units: Float, ended: NDArray[np.bool_]
+) -> Sensitivity:
+    """With σ beside the parameters, from the Hessian of the profiled criterion and ∂Σ over them."""
     decrease = J.T @ _residual_slopes(point.solution)
-    n_theta, degrees = len(point.theta), working.degrees
+    n_theta, degrees = len(profiled), working.degrees
     # per unit of σ̂: ∂/∂log σ at σ̂, hence the factors 2 and 4
     mixed = -2.0 * decrease / point.sigma2
     hessian = np.empty((n_theta + 1, n_theta + 1))
@@ -67,6 +74,36 @@ def sensitivity(working: WorkingObjective, point: Point) -> Sensitivity:
     places = np.flatnonzero(ended)
     hessian[places, places] = 4.0 * degrees
     return Sensitivity(hessian, units, np.tensordot(J.T, _information_slopes(point.solution), axes=1), ended)
+
+
+def local_sensitivity(working: WorkingObjective, point: Point) -> Sensitivity:
+    """`sensitivity` with respect to coordinates of the search around the minimum, in place of θ.
+
+    They are relative changes along the directions of every Σ: standard deviations of very different sizes, and effects
+    that are nearly the same, keep their digits, which entries of λ do not.
+    """
+    here = working.evaluate(point.theta)
+    derivatives = working.differentiate(here)
+    chart = working.chart(here, derivatives)
+    ended = np.concatenate([block.structure.at_end(point.theta[block.parameters]) for block in working.blocks])
+    n_theta = len(point.theta)
+    profiled, J = np.zeros((n_theta, n_theta)), np.zeros((working.blocks[-1].support.stop, n_theta))
+    for i, move in enumerate(STEP * np.eye(n_theta)):
+        if ended[i]:
+            continue
+        gradients, places = [], []
+        for step in (move, -move):
+            beside = working.evaluate(chart.theta(step))
+            back, change = chart.secant(beside.theta, working.differentiate(beside))
+            gradients.append(chart.gradient - change)
+            places.append(-back[i])
+        if abs(places[0] - places[1]) < STEP:  # the criterion is even there, and its gradient zero
+            gradients[1], places[1] = np.zeros(n_theta), 0.0
+        profiled[i] = (gradients[0] - gradients[1]) / (places[0] - places[1])
+    profiled[:, ended] = 0.0
+    for block, frame, score in zip(working.blocks, chart.frames, derivatives.scores, strict=True):
+        J[block.support, block.parameters] = frame.derivatives(score)[1]
+    return _joint(working, point, (profiled + profiled.T) / 2, np.where(ended, 0.0, J), np.ones(n_theta + 1), ended)
 
 
 def step_units(blocks: tuple[Block, ...], theta: Float) -> Float:
