@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,13 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from lmmsparse.arguments import as_real, shown
+from lmmsparse.arguments import as_list, as_real, checked_choice, checked_count, shown
 from lmmsparse.design.identifiability import redundant_terms
 from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import ArgumentError, IdentifiabilityWarning, SingularFitWarning
 from lmmsparse.estimation.again import fit_again
+from lmmsparse.estimation.allfit import all_searches
 from lmmsparse.estimation.certificate import OptInfo
-from lmmsparse.estimation.control import Control
+from lmmsparse.estimation.control import OPTIMIZERS, Control
 from lmmsparse.estimation.digits import Fit
 from lmmsparse.estimation.estimates import Estimates
 from lmmsparse.estimation.many import Refits, refit_responses
@@ -25,6 +27,7 @@ from lmmsparse.estimation.messages import warn_of
 from lmmsparse.fitted.call import Call
 from lmmsparse.fitted.varcorr import VarCorr, smallest_spread, term_covariances
 from lmmsparse.frame import ModelFrame
+from lmmsparse.frame.libraries import to_library
 from lmmsparse.frame.response import check_response, check_responses
 from lmmsparse.numerics.readonly import locked
 from lmmsparse.objective.linear import Objective
@@ -247,6 +250,41 @@ class FittedModel:
         frame = replace(self.frame, y=check_response(y, self.frame))
         found = fit_again(self.objective.with_response(frame.y_less_offset), self.control, near=self.theta)
         return warned(self._refitted(found, frame=frame, call=replace(self.call, repeatable=False)))
+
+    def allfit(self, starts: int = 20, optimizers: Sequence[str] = OPTIMIZERS) -> Any:
+        """Search the criterion from many starts with several optimizers, for who doubts the fit.
+
+        Parameters
+        ----------
+        starts : int
+            The usual one, and others with every standard deviation small or large and all directions.
+        optimizers : sequence of {"newton", "cobyqa"}
+
+        Returns
+        -------
+        frame
+            One row a search, the lowest first: ``optimizer, start, criterion, converged, evaluations`` and θ̂.  The
+            criterion is that of the fit where there is no lower minimum.
+
+        Raises
+        ------
+        ArgumentError
+            An argument is wrong.
+
+        Examples
+        --------
+        >>> from lmmsparse import lmer, load_dataset
+        >>> m = lmer("Reaction ~ Days + (Days | Subject)", load_dataset("sleepstudy"))
+        >>> found = m.allfit(starts=5, optimizers=["newton"])
+        >>> bool((found["criterion"] >= m.criterion - 1e-6).all())
+        True
+        """
+        count = checked_count("allfit", "starts", starts)
+        names = [optimizers] if isinstance(optimizers, str) else as_list(optimizers)
+        if not names:
+            raise ArgumentError(f"allfit: optimizers must name one or more of {', '.join(OPTIMIZERS)}, got none")
+        wanted = [checked_choice("allfit", "optimizers", name, OPTIMIZERS) for name in names]
+        return to_library(all_searches(self.objective, self.control, count, wanted), self.frame.library)
 
     def refit_many(self, Y: ArrayLike) -> Refits:
         """The same model for many responses at once, each search warm from θ̂.

@@ -314,7 +314,7 @@ class Objective:
             return None
         with single_threaded_blas():
             rows = triangular_rows(self.design, self.y, self.weights)
-        working = WorkingObjective(LoadedOrthogonal(Orthogonal(plan, rows, loaded)), self.blocks)
+        working = WorkingObjective(LoadedOrthogonal(Orthogonal(plan, rows, loaded), loaded.request), self.blocks)
         return Objective(self.terms, self.design, self.y, self.weights, self.response, working)
 
     def stacked(self, responses: Float) -> tuple[StackedObjective, ManyResponses] | None:

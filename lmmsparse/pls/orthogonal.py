@@ -142,13 +142,16 @@ class LoadedOrthogonal:
     Parameters
     ----------
     engine : Orthogonal
+    request : Request
     """
 
-    def __init__(self, engine: Orthogonal) -> None:
-        self.engine, self.products, self.request = engine, engine.other.products, engine.other.request
+    def __init__(self, engine: Orthogonal, request: Request) -> None:
+        self.engine, self.products, self.request = engine, engine.other.products, request
 
     def with_right(self, products: CrossProducts, request: Request) -> Loaded:
-        """Another response or request, by elimination."""
+        """Another request, or another response by elimination."""
+        if products is self.products:
+            return LoadedOrthogonal(self.engine, request)
         return self.engine.other.with_right(products, request)
 
     def batch(self, rhs: Sequence[Float], fixed: Float, squares: Float) -> None:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from lmmsparse import lmer
+from lmmsparse.errors import IdentifiabilityWarning
 from lmmsparse.estimation.certificate import OptInfo
 from lmmsparse.estimation.fit import fit
 from lmmsparse.search.protocols import Evaluation
@@ -161,3 +163,19 @@ def test_a_correlation_at_its_end_is_named() -> None:
     h = 1e-6
     slope = (objective(estimates.theta - [0.0, h]) - objective(estimates.theta)) / h
     assert info.boundary["a.rho"] == pytest.approx(slope, rel=1e-2)
+
+
+def test_a_variance_that_fixed_effects_have_taken_is_not_identified() -> None:
+    """Alone, for slopes as well, and beside a term that is singular."""
+    rng = np.random.default_rng(0)
+    g, h, x = np.arange(60) % 5, np.arange(60) % 7, rng.normal(size=60)
+    data = {"y": rng.normal(size=60), "g": np.array(list("abcde"))[g], "h": h, "x": x}
+    with pytest.warns(IdentifiabilityWarning, match="cannot tell anything of g"):
+        assert lmer("y ~ g + (1 | g)", data).optinfo.flat == ("g.(Intercept)",)
+    with pytest.warns(IdentifiabilityWarning):
+        assert lmer("y ~ 0 + g + g:x + (x || g)", data).optinfo.flat == ("g.(Intercept)", "g.x")
+    exact = data | {"y": data["y"] - np.bincount(h, data["y"])[h] / np.bincount(h)[h]}
+    with pytest.warns(IdentifiabilityWarning):
+        m = lmer("y ~ g + (1 | g) + (1 | h)", exact)
+    assert m.optinfo.flat == ("g.(Intercept)",) and m.is_singular()
+    assert "also cannot tell anything of g" in m.optinfo.message

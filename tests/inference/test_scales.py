@@ -92,3 +92,37 @@ def test_the_only_term_has_the_same_rows_in_types_1_and_2():
     data = {"y": rng.normal(size=50) + rng.normal(size=(6, 3))[g, f], "g": g.astype(str), "f": np.array(list("abc"))[f]}
     m = lmer("y ~ f + (f | g)", data)
     assert_allclose(m.anova(type=2)["DenDF"], m.anova(type=1)["DenDF"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 60.0, 1e3, 1e4])
+@pytest.mark.parametrize("formula", ["y ~ f + (f | g)", "y ~ f + (0 + f | g)"])
+def test_degrees_of_freedom_do_not_depend_on_the_ratio_of_standard_deviations(formula, ratio):
+    """15 groups, balanced: 14 for the intercept and for the slope, by both methods."""
+    rng = np.random.default_rng(4)
+    g, f = np.repeat(np.arange(15), 8), np.tile(["a", "b"], 60)
+    y = rng.normal(0, ratio, 15)[g] + (f == "b") * (1 + rng.normal(0, 0.5, 15)[g]) + rng.normal(size=120)
+    m = lmer(formula, {"y": y, "f": f, "g": g})
+    assert_allclose(m.df_fixed(), [14.0, 14.0], rtol=2e-3 if ratio > 1 else 0.15)
+    if ratio > 1:
+        assert_allclose(m.df_fixed("kenward-roger"), [14.0, 14.0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("origin", [0.0, 2005.0, 2010.0])
+def test_the_origin_of_a_slope_does_not_matter(origin):
+    rng = np.random.default_rng(2)
+    g, year = np.repeat(np.arange(15), 8), 2005.0 + rng.integers(0, 12, 120)
+    rng = np.random.default_rng(3)
+    y = 3 + 0.4 * (year - 2010) + rng.normal(0, 500, 15)[g] + rng.normal(0, 0.3, 15)[g] * (year - 2010)
+    m = lmer("y ~ v + (v | g)", {"y": y + rng.normal(size=120), "v": year - origin, "g": g})
+    assert m.df_fixed("kenward-roger").iloc[1] == pytest.approx(13.72507, rel=1e-5)
+
+
+@pytest.mark.parametrize("power", [-150, -80, 60, 80, 150])
+def test_units_of_a_predictor(power):
+    rng = np.random.default_rng(3)
+    x, g = rng.normal(size=48), np.arange(48) % 6
+    y = 1 + 2 * x + rng.normal(size=6)[g] + rng.normal(size=48) * 0.5
+    one = lmer("y ~ x + (1 | g)", {"y": y, "x": x, "g": g})
+    other = lmer("y ~ x + (1 | g)", {"y": y, "x": x * 10.0**power, "g": g})
+    assert other.tvalues["x"] == pytest.approx(one.tvalues["x"], rel=1e-9)
+    assert float(other.pvalues["x"]) == pytest.approx(float(one.pvalues["x"]), rel=1e-6)
