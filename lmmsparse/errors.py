@@ -71,6 +71,10 @@ class IdentifiabilityWarning(LmmWarning):
     """The data cannot tell some variance parameters apart."""
 
 
+class EstimabilityWarning(LmmWarning):
+    """Means of new rows cannot be told by the fit: combinations of levels without observations, and the like."""
+
+
 class PerfectFitWarning(LmmWarning):
     """The residual variance is zero to machine precision."""
 

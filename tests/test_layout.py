@@ -28,6 +28,7 @@ ASPECTS = {
     "models/test_contents",
     "models/test_refit",
     "prediction/test_arguments",
+    "prediction/test_estimable",
     "prediction/test_references",
     "prediction/test_simulating",
     "prediction/test_standard_errors",

@@ -111,6 +111,7 @@ def build_model_frame(
     _warn_rank_deficient(dropped)
     check_fixed_size(len(independent), n)
     fixed = parts.fixed.keeping(independent) if dropped else parts.fixed
+    aliased = spanning_coefficients(parts.X, independent, kept.get("weights"))
     spec = NewData(
         fixed,
         tuple(design for design, _ in parts.bars),
@@ -119,6 +120,7 @@ def build_model_frame(
         parts.state,
         parts.trained,
         variables.groups,
+        aliased,
     )
     frame = ModelFrame(
         formula=formula,
@@ -126,7 +128,7 @@ def build_model_frame(
         X=np.asfortranarray(parts.X[:, independent]) if dropped or not parts.X.flags.writeable else parts.X,
         fixed_names=fixed.names,
         dropped=dropped,
-        aliased=spanning_coefficients(parts.X, independent, kept.get("weights")),
+        aliased=aliased,
         weights=kept.get("weights"),
         offset=_sum(kept.get("offset"), parts.offset),
         groupings=groupings,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmmsparse.errors import ArgumentError, FormulaError, NewDataError
+from lmmsparse.errors import ArgumentError, EstimabilityWarning, FormulaError, NewDataError
 from lmmsparse.formula import expression_names, quoted, suggestion
 from lmmsparse.frame.columns import Column, Mask
 from lmmsparse.frame.evaluate import evaluate
@@ -21,6 +22,9 @@ from lmmsparse.frame.model_matrix import Design
 from lmmsparse.frame.variables import Trained, prepared, prepared_like
 
 Matrix = NDArray[np.float64]
+
+# A column that is off by more than this share of its terms is no combination of the others.
+NOT_SPANNED = 1e-7
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class NewData:
         Kinds of the variables of the fixed part, of the bars and of the offsets.
     grouping_variables : tuple of str
         Variables of the grouping factors.
+    aliased : (p, number of those) array
+        Columns that were left out of X as combinations of those that were kept.
     """
 
     fixed_design: Design
@@ -53,6 +59,7 @@ class NewData:
     state: Mapping[str, Any]
     variables: Mapping[str, Trained]
     grouping_variables: tuple[str, ...]
+    aliased: Matrix
 
     def fixed(self, newdata: Any) -> Matrix:
         """Fixed-effect columns.
@@ -64,14 +71,40 @@ class NewData:
         Returns
         -------
         (m, p) array
-            The columns of `ModelFrame.X`; NaN in rows where a variable is missing.
+            The columns of `ModelFrame.X`; NaN in rows where a variable is missing, or that cannot be estimated: in
+            them a column that was left out of X is not the combination of others that it was in the fit.
 
         Raises
         ------
         NewDataError
             A column is missing, or a factor has a level that the fit has not seen.
+
+        Warns
+        -----
+        EstimabilityWarning
+            Names the rows that cannot be estimated.
         """
-        return self._matrix(self.fixed_design, newdata)
+        kept = self.fixed_design.keep
+        if kept is None or not self.aliased.size:
+            return self._matrix(self.fixed_design, newdata)
+        count = sum(self.aliased.shape)
+        table = open_table(newdata, allow_empty=True)
+        every = self._matrix(replace(self.fixed_design, keep=None, names=("",) * count), table)
+        X, others = every[:, kept], every[:, np.setdiff1d(np.arange(count), kept)]
+        off = np.abs(others - X @ self.aliased)
+        unknown = (off > NOT_SPANNED * (np.abs(others) + np.abs(X) @ np.abs(self.aliased))).any(axis=1)
+        if unknown.any():
+            rows = ", ".join(repr(label) for label in table.index[unknown][:5])
+            count = int(np.count_nonzero(unknown))
+            warnings.warn(
+                f"the fit cannot tell the mean of {count} of {len(X)} rows, which are NaN: {rows}"
+                f"{', ...' if count > 5 else ''}; they break what made columns of the fixed part redundant, as "
+                "combinations of levels without observations do",
+                EstimabilityWarning,
+                stacklevel=4,
+            )
+            X[unknown] = np.nan
+        return np.asarray(X)
 
     def bar_columns(self, newdata: Any, i: int) -> Matrix:
         """Columns of the i-th bar, in formula order; as `fixed` otherwise."""
