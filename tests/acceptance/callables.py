@@ -71,6 +71,7 @@ STAGES = {
         "refined",
         "row_variances",
         "sensitivity",
+        "local_sensitivity",
         "solve",
         "stacked",
         "template",

@@ -218,7 +218,8 @@ def test_against_dense_algebra_with_missing_values_subset_weights_and_offsets() 
     assert m.nobs == len(k) and m.ngroups == {group: keys[group].nunique() for group in ("g:f", "g", "h")}
     modes = m.ranef()
     blocks, starts = [], [0]
-    for group, lam in zip(m.ngroups, m.getme("ST"), strict=True):
+    for group, ST in zip(m.ngroups, m.getme("ST"), strict=True):
+        lam = (np.tril(ST, -1) + np.eye(len(ST))) @ np.diag(np.diag(ST))  # λ = TS
         indicator = np.equal.outer(keys[group].astype(str).to_numpy(), modes[group].index.to_numpy())
         blocks.append(np.einsum("nq,nk->nqk", indicator, columns[group] @ lam).reshape(len(k), -1))
         starts.append(starts[-1] + blocks[-1].shape[1])
