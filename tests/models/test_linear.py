@@ -218,8 +218,8 @@ def test_against_dense_algebra_with_missing_values_subset_weights_and_offsets() 
     assert m.nobs == len(k) and m.ngroups == {group: keys[group].nunique() for group in ("g:f", "g", "h")}
     modes = m.ranef()
     blocks, starts = [], [0]
-    for group, ST in zip(m.ngroups, m.getme("ST"), strict=True):
-        lam = (np.tril(ST, -1) + np.eye(len(ST))) @ np.diag(np.diag(ST))  # λ = TS
+    templates = [(np.tril(ST, -1) + np.eye(len(ST))) @ np.diag(np.diag(ST)) for ST in m.getme("ST")]  # λ = TS
+    for group, lam in zip(m.ngroups, templates, strict=True):
         indicator = np.equal.outer(keys[group].astype(str).to_numpy(), modes[group].index.to_numpy())
         blocks.append(np.einsum("nq,nk->nqk", indicator, columns[group] @ lam).reshape(len(k), -1))
         starts.append(starts[-1] + blocks[-1].shape[1])
@@ -241,7 +241,7 @@ def test_against_dense_algebra_with_missing_values_subset_weights_and_offsets() 
     np.testing.assert_allclose(m.fixef[order], beta, atol=1e-9)
     np.testing.assert_allclose(m.vcov().loc[order, order], sigma2 * fixed, atol=1e-10)
     spherical = ZL.T @ Vinv @ residual
-    for i, (group, lam) in enumerate(zip(m.ngroups, m.getme("ST"), strict=True)):
+    for i, (group, lam) in enumerate(zip(m.ngroups, templates, strict=True)):
         expected = spherical[starts[i] : starts[i + 1]].reshape(-1, len(lam)) @ lam.T
         np.testing.assert_allclose(modes[group], expected, atol=1e-9)
     np.testing.assert_allclose(m.hatvalues().dropna(), hat, atol=1e-9)
