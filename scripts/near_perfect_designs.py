@@ -3,8 +3,8 @@
     python scripts/near_perfect_designs.py [--designs 2000] [--first 0]
 
 Noise from 1e-2 to 1e-9 of the spread of nested, crossed and correlated random effects.  The criterion, σ̂, β̂, standard
-errors and random effects are computed once more at the reported θ̂ with 60 digits (needs mpmath), and the criterion a
-little beside it, where it must not be lower.
+errors and random effects are computed once more at the reported θ̂ with 60 digits (mpmath, of the extra `test`), and the
+criterion a little beside it, where it must not be lower.
 """
 
 from __future__ import annotations
