@@ -60,7 +60,7 @@ def intervals(m: Any, replicates: int, rng: np.random.Generator) -> dict[str, Fl
     kr_df = np.array([kr_test(row[None], beta, known).den_df for row in identity])
     out = {
         "Satterthwaite": _symmetric(beta, plain.std_error, plain.df),
-        "Kenward-Roger": _symmetric(beta, np.sqrt(np.diag(known.adjusted)), kr_df),
+        "Kenward-Roger": _symmetric(beta, known.beta_units * np.sqrt(np.diag(known.adjusted)), kr_df),
     }
     table = m.conf_int(LEVEL, method="profile", parm="beta_")
     out["profile"] = table[["conf_low", "conf_high"]].to_numpy()

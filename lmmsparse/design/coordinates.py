@@ -60,6 +60,11 @@ class Coordinates:
         """The (p, p) matrix that takes β_working, in a unit of the response, to a change of β in the user's units."""
         return unit * self.fixed_inverse
 
+    def beta_units(self, unit: float) -> Float:
+        """Powers of two by which the rows of `beta_map` are of size one, (p,): in them squares of β are numbers."""
+        sizes = np.abs(self.beta_map(unit)).max(axis=1, initial=0.0)
+        return np.ldexp(1.0, np.frexp(sizes)[1] - 1)
+
     def working_beta_map(self, unit: float) -> Float:
         """Its inverse."""
         return self.fixed_map / unit

@@ -28,8 +28,10 @@ class Estimates:
     criterion : float
         REML criterion or −2 log-likelihood at the minimum.
     beta : (p,) array
-    fixed_covariance : (p, p) array
-        Covariance matrix of β̂.
+    beta_units : (p,) array
+        Powers of two, about the sizes of the standard errors.
+    unit_covariance : (p, p) array
+        Covariance matrix of β̂ in these units, whatever those of the data.
     sigma : float
         Residual standard deviation.
     pwrss : float
@@ -48,7 +50,8 @@ class Estimates:
     theta: Float
     criterion: float
     beta: Float
-    fixed_covariance: Float
+    beta_units: Float
+    unit_covariance: Float
     sigma: float
     pwrss: float
     u: tuple[Float, ...]
@@ -57,6 +60,17 @@ class Estimates:
     singular: bool
     perfect: bool
     point: Point
+
+    @property
+    def fixed_covariance(self) -> Float:
+        """Covariance matrix of β̂, (p, p); squares of standard errors can be beyond floating-point numbers."""
+        with np.errstate(over="ignore", under="ignore"):
+            return np.asarray(self.beta_units[:, None] * self.unit_covariance * self.beta_units)
+
+    @property
+    def std_error(self) -> Float:
+        """Standard errors of β̂, (p,)."""
+        return np.asarray(self.beta_units * np.sqrt(np.diag(self.unit_covariance)))
 
 
 def user_estimates(objective: Objective, point: Point, singular: bool) -> Estimates:
@@ -69,7 +83,8 @@ def user_estimates(objective: Objective, point: Point, singular: bool) -> Estima
             "another unit"
         )
     theta = objective.to_user(point.theta) + 0.0  # no negative zeros
-    unit_map = coordinates.beta_map(1.0)
+    units = coordinates.beta_units(scale)
+    unit_map = coordinates.beta_map(scale) / units[:, None]
     covariance = unit_map @ cholesky_inverse(point.fixed_factor) @ unit_map.T if len(point.beta) else unit_map
     sigma2 = point.sigma2 * scale**2
     u, b, templates = [], [], []
@@ -82,7 +97,8 @@ def user_estimates(objective: Objective, point: Point, singular: bool) -> Estima
         theta=theta,
         criterion=point.value + objective.constant,
         beta=response.beta(point.beta, coordinates),
-        fixed_covariance=np.asarray(sigma2 * covariance),
+        beta_units=units,
+        unit_covariance=np.asarray(point.sigma2 * covariance),
         sigma=float(np.sqrt(sigma2)),
         pwrss=point.pwrss * scale**2,
         u=tuple(u),

@@ -66,7 +66,7 @@ class EstimateTable:
     def write(self, place: int, estimates: Estimates, info: OptInfo) -> None:
         """Fill a row; for who makes the table, before anybody else sees it."""
         self.theta[place], self.beta[place], self.sigma[place] = estimates.theta, estimates.beta, estimates.sigma
-        self.std_error[place] = np.sqrt(np.diag(estimates.fixed_covariance))
+        self.std_error[place] = estimates.std_error
         self.criterion[place], self.singular[place] = estimates.criterion, estimates.singular
         self.converged[place] = info.converged
         self.evaluations[place] += info.evaluations

@@ -49,9 +49,9 @@ def _flat(vectors: tuple[Float, ...]) -> Float:
     return np.concatenate([v.ravel() for v in vectors])
 
 
-def _fixed_information(model: FittedModel) -> Float:
-    sigma2 = model.estimates.sigma**2
-    return np.asarray(np.linalg.inv(model.estimates.fixed_covariance / sigma2))
+def _fixed_factor(model: FittedModel) -> Float:
+    found = model.estimates
+    return np.asarray(np.linalg.cholesky(np.linalg.inv(found.unit_covariance)).T * (found.sigma / found.beta_units))
 
 
 GETTERS: dict[str, Callable[[FittedModel], Any]] = {
@@ -74,7 +74,7 @@ GETTERS: dict[str, Callable[[FittedModel], Any]] = {
     "b": lambda m: _flat(m.estimates.b),
     "Lambda": lambda m: relative_factor(m.terms, m.estimates.templates),
     "Lambdat": lambda m: csc_array(relative_factor(m.terms, m.estimates.templates).T),
-    "RX": lambda m: np.linalg.cholesky(_fixed_information(m)).T,
+    "RX": _fixed_factor,
     "lower": lambda m: m.objective.bounds()[0],
     "is_REML": lambda m: m.objective.reml,
     "n": lambda m: len(m.frame.y),

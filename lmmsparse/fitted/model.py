@@ -109,8 +109,7 @@ class FittedModel:
     @property
     def bse(self) -> pd.Series:
         """Standard errors of β̂."""
-        values = np.sqrt(np.diag(self.estimates.fixed_covariance))
-        return pd.Series(values, index=list(self.frame.fixed_names), name="std_error")
+        return pd.Series(self.estimates.std_error, index=list(self.frame.fixed_names), name="std_error")
 
     @property
     def tvalues(self) -> pd.Series:

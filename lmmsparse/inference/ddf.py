@@ -14,7 +14,7 @@ from lmmsparse.errors import ArgumentError
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.inference.kenward_roger import kenward_roger_of, kr_test
 from lmmsparse.inference.uncertainty import uncertainty_of
-from lmmsparse.inference.wald import FTest, TTest, f_test, independent_rows, t_tests
+from lmmsparse.inference.wald import FTest, TTest, f_test, independent_rows, scaled_rows, t_tests
 from lmmsparse.numerics.distributions import chi2_upper, normal_lower, t_two_sided
 
 Float = NDArray[np.float64]
@@ -48,13 +48,13 @@ def fixed_tests(model: FittedModel, method: str | None) -> TTest:
     """Test of every fixed effect; without a method, or with a residual variance of zero, df and p-values are NaN."""
     beta, count = model.estimates.beta, len(model.estimates.beta)
     if not count or method is None or model.estimates.perfect:
-        error, nothing = np.sqrt(np.diag(model.estimates.fixed_covariance)), np.full(count, np.nan)
+        error, nothing = model.estimates.std_error, np.full(count, np.nan)
         with np.errstate(invalid="ignore", divide="ignore"):
             return TTest(beta, error, nothing, beta / error, nothing)
     if method == "satterthwaite":
         return t_tests(np.eye(count), beta, uncertainty_of(model))
     known = kenward_roger_of(model)
-    error = np.sqrt(np.diag(known.adjusted))
+    error = known.beta_units * np.sqrt(np.diag(known.adjusted))
     df = np.array([kr_test(row[None], beta, known).den_df for row in np.eye(count)])
     statistic = beta / error
     return TTest(beta, error, df, statistic, np.asarray(2.0 * stdtr(df, -np.abs(statistic))))
@@ -70,18 +70,18 @@ def joint_test(model: FittedModel, L: Float, ddf: str | None) -> FTest:
         Rows may be linearly dependent.
     ddf : {"satterthwaite", "kenward-roger"} or None
     """
-    beta = model.estimates.beta
+    beta, C, units = model.estimates.beta, model.estimates.unit_covariance, model.estimates.beta_units
     if model.estimates.perfect:  # without a residual variance an F has no distribution
-        return FTest(len(independent_rows(L, model.estimates.fixed_covariance)), np.nan, np.nan, np.nan)
+        return FTest(len(independent_rows(L, C, units)), np.nan, np.nan, np.nan)
     if ddf == "satterthwaite":
         return f_test(L, beta, uncertainty_of(model))
-    C = model.estimates.fixed_covariance
-    independent = independent_rows(L, C)
+    independent = independent_rows(L, C, units)
     if ddf == "kenward-roger":
         return kr_test(independent, beta, kenward_roger_of(model))
     rank = len(independent)
+    independent = scaled_rows(independent, units)[0]
     variance = np.einsum("mi,ij,mj->m", independent, C, independent)
-    statistic = float(((independent @ beta) ** 2 / variance).mean())
+    statistic = float(((independent @ (beta / units)) ** 2 / variance).mean())
     return FTest(rank, np.nan, statistic, float(chi2_upper(rank * statistic, rank)))
 
 
@@ -99,8 +99,11 @@ def single_tests(model: FittedModel, L: Float, ddf: str | None) -> TTest:
         return TTest(L @ beta, *np.full((4, len(L)), np.nan))
     if ddf == "satterthwaite":
         return t_tests(L, beta, uncertainty_of(model))
-    C = model.estimates.fixed_covariance if ddf is None else kenward_roger_of(model).adjusted
-    estimate, error = L @ beta, np.sqrt(np.einsum("mi,ij,mj->m", L, C, L))
+    C, units = model.estimates.unit_covariance, model.estimates.beta_units
+    if ddf is not None:
+        C, units = kenward_roger_of(model).adjusted, kenward_roger_of(model).beta_units
+    rows, sizes = scaled_rows(L, units)
+    estimate, error = L @ beta, sizes * np.sqrt(np.einsum("mi,ij,mj->m", rows, C, rows))
     statistic = estimate / error
     if ddf is None:
         return TTest(

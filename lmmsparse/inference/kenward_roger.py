@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lmmsparse.covariance.protocols import Keeps
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.fitted.remembered import remembered
-from lmmsparse.inference.wald import DEPENDENT, FTest
+from lmmsparse.inference.wald import DEPENDENT, FTest, scaled_rows
 from lmmsparse.numerics.dense import cholesky_inverse
 from lmmsparse.numerics.distributions import f_upper
 from lmmsparse.numerics.threads import single_threaded_blas
@@ -83,10 +83,12 @@ def _units(objective: Objective, solution: Solution) -> list[Float]:
 
 @dataclass(frozen=True, eq=False)
 class KenwardRoger:
-    """What the tests need, in the user's columns of X.
+    """What the tests need, for β in units of its own.
 
     Attributes
     ----------
+    beta_units : (p,) array
+        Powers of two, about the sizes of the standard errors: in the user's units squares may be no numbers.
     fixed, adjusted : (p, p) arrays
         Covariance matrix of β̂, and the adjusted one.
     P : (parameters, p, p) array
@@ -95,6 +97,7 @@ class KenwardRoger:
         Covariance matrix of the variance parameters, from the expected information.
     """
 
+    beta_units: Float
     fixed: Float
     adjusted: Float
     P: Float
@@ -118,10 +121,13 @@ def kenward_roger(objective: Objective, point: Point) -> KenwardRoger:
     information = traces - 2.0 * np.trace(QF, axis1=2, axis2=3) + np.einsum("iab,jba->ij", PF, PF)
     W = 2.0 * _inverse((information + information.T) / 2)
     U = np.tensordot(W, Q, axes=2) - (PF @ np.tensordot(W, P, axes=1)).sum(axis=0)
-    to_user = objective.design.coordinates.beta_map(float(np.sqrt(point.sigma2)) * objective.response.scale)
-    # P in the user's columns and in the unit of their covariance matrix: F_user P_user F_user is as small as σ²FPF
+    coordinates, scale = objective.design.coordinates, float(np.sqrt(point.sigma2)) * objective.response.scale
+    beta_units = coordinates.beta_units(scale)
+    to_user = coordinates.beta_map(scale) / beta_units[:, None]
+    # P for these columns and in the unit of their covariance matrix
     back = np.linalg.inv(to_user)
     return KenwardRoger(
+        beta_units=beta_units,
         fixed=to_user @ F @ to_user.T,
         adjusted=to_user @ (F + F @ (U + U.T) @ F) @ to_user.T,
         P=back.T @ P @ back,
@@ -142,6 +148,7 @@ def kr_test(L: Float, beta: Float, known: KenwardRoger) -> FTest:
     ----------
     L : (m, p) array of full row rank
     """
+    (L, _), beta = scaled_rows(L, known.beta_units), beta / known.beta_units
     q, FL = len(L), known.fixed @ L.T
     # tr(ΘFP_iF) and tr(ΘFP_iFΘFP_jF) with Θ = Lᵀ(LFLᵀ)⁻¹L, by matrices with q rows
     M = np.linalg.solve(L @ FL, FL.T @ known.P @ FL)

@@ -40,8 +40,10 @@ class Uncertainty:
     covariance : (n_theta + 1, n_theta + 1) array
         2 hessian⁻¹, the covariance matrix of the estimates; directions without information are left out, and
         parameters at an end of their range are known.
+    beta_units : (p,) array
+        Powers of two, about the sizes of the standard errors: in the user's units squares may be no numbers.
     fixed : (p, p) array
-        Covariance matrix of β̂ in the user's units.
+        Covariance matrix of β̂ in `beta_units`.
     jacobian : (n_theta + 1, p, p) array
         Its derivatives.
     ended : (n_theta,) array of bool
@@ -53,6 +55,7 @@ class Uncertainty:
     hessian: Float
     units: Float
     covariance: Float
+    beta_units: Float
     fixed: Float
     jacobian: Float
     ended: NDArray[np.bool_]
@@ -80,7 +83,9 @@ def uncertainty(objective: Objective, point: Point) -> Uncertainty:
     """
     known, n_theta = objective.sensitivity(point), len(point.theta)
     F = cholesky_inverse(point.fixed_factor)
-    to_user = objective.design.coordinates.beta_map(float(np.sqrt(point.sigma2)) * objective.response.scale)
+    coordinates, scale = objective.design.coordinates, float(np.sqrt(point.sigma2)) * objective.response.scale
+    beta_units = coordinates.beta_units(scale)
+    to_user = coordinates.beta_map(scale) / beta_units[:, None]
     fixed = to_user @ F @ to_user.T
 
     def slopes(of: Sensitivity) -> Slopes:
@@ -95,7 +100,7 @@ def uncertainty(objective: Objective, point: Point) -> Uncertainty:
     own = slopes(known)
     far = known.units.max() > FAR_APART
     tests = slopes(objective.local_sensitivity(point)) if far else own
-    return Uncertainty(known.hessian, known.units, own.covariance, fixed, own.jacobian, known.ended, tests)
+    return Uncertainty(known.hessian, known.units, own.covariance, beta_units, fixed, own.jacobian, known.ended, tests)
 
 
 @remembered

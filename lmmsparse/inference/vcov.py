@@ -33,7 +33,7 @@ def vcov(model: FittedModel, full: bool = False) -> pd.DataFrame:
     if checked_flag("vcov", "full", full):
         return full_covariance(model)
     names = list(model.frame.fixed_names)
-    return pd.DataFrame(model.estimates.fixed_covariance.copy(), index=names, columns=names)
+    return pd.DataFrame(model.estimates.fixed_covariance, index=names, columns=names)
 
 
 def variance_estimates(model: FittedModel) -> tuple[Float, Float]:

@@ -49,14 +49,15 @@ def t_tests(L: Float, beta: Float, known: Uncertainty) -> TTest:
     beta : (p,) array
     known : Uncertainty
     """
-    estimate = L @ beta
+    L, sizes = scaled_rows(L, known.beta_units)
+    estimate = L @ (beta / known.beta_units)
     variance = np.einsum("mi,ij,mj->m", L, known.fixed, L)
     slopes = np.einsum("mi,kij,mj->mk", L, known.tests.jacobian, L)
     relative = slopes / variance[:, None]  # squares of variances leave the range of numbers before these do
     df = 2.0 / np.einsum("mk,kl,ml->m", relative, known.tests.covariance, relative)
     error = np.sqrt(variance)
     statistic = estimate / error
-    return TTest(estimate, error, df, statistic, t_two_sided(statistic, df))
+    return TTest(sizes * estimate, sizes * error, df, statistic, t_two_sided(statistic, df))
 
 
 def f_test(L: Float, beta: Float, known: Uncertainty) -> FTest:
@@ -71,14 +72,21 @@ def f_test(L: Float, beta: Float, known: Uncertainty) -> FTest:
     L : (m, p) array
         Rows may be linearly dependent.
     """
-    tests = t_tests(independent_rows(L, known.fixed), beta, known)
+    tests = t_tests(independent_rows(L, known.fixed, known.beta_units), beta, known)
     rank = len(tests.df)
     statistic = float((tests.statistic**2).mean())
     den_df = joint_df(tests.df)
     return FTest(rank, den_df, statistic, float(f_upper(statistic, rank, den_df)))
 
 
-def independent_rows(L: Float, C: Float) -> Float:
+def scaled_rows(L: Float, units: Float) -> tuple[Float, Float]:
+    """Contrasts of β in units, each divided by a power of two of its own size, and these powers: (m, p), (m,)."""
+    rows = L * units
+    sizes = np.ldexp(1.0, np.frexp(np.abs(rows).max(axis=1, initial=0.0))[1] - 1)
+    return rows / sizes[:, None], sizes
+
+
+def independent_rows(L: Float, C: Float, units: Float) -> Float:
     """Combinations of the rows of L with uncorrelated estimates, (rank, p).
 
     The eigenvectors of L C Lᵀ, as in lmerTest; where the standard errors of the rows are so different that the smaller
@@ -88,18 +96,22 @@ def independent_rows(L: Float, C: Float) -> Float:
     ----------
     L : (m, p) array
     C : (p, p) array
-        Covariance matrix of β̂.
+        Covariance matrix of β̂ in its units.
+    units : (p,) array
     """
-    covariance = L @ C @ L.T
+    rows, sizes = scaled_rows(L, units)
+    common = rows * (sizes / sizes.max())[:, None]
+    covariance = common @ C @ common.T
     values, vectors = np.linalg.eigh(covariance)
     kept = values > DEPENDENT * values[-1]
     if kept.all():
         return np.asarray(vectors.T @ L)
+    covariance = rows @ C @ rows.T
     unit = 1.0 / np.sqrt(np.maximum(np.diag(covariance), np.finfo(float).tiny))
     values, rotation = np.linalg.eigh(unit[:, None] * covariance * unit)
     among = values > DEPENDENT_IN_UNITS * values[-1]
     if among.sum() > kept.sum():
-        return np.asarray((unit[:, None] * rotation[:, among]).T @ L)
+        return np.asarray((unit[:, None] * rotation[:, among]).T @ (L / sizes[:, None]))
     return np.asarray(vectors[:, kept].T @ L)
 
 

@@ -69,6 +69,7 @@ def mean_variance(objective: Objective, point: Point, rows: PredictedRows, known
 
 def fixed_variance(X: Float, known: Uncertainty, sigma: float) -> Variance:
     """Variance of xβ̂ over σ² in the user's columns, with analytic derivatives."""
+    X = X * known.beta_units
     slopes = [np.einsum("ma,ab,mb->m", X, J, X, optimize=True) for J in known.jacobian[:-1]]
     value = np.einsum("ma,ab,mb->m", X, known.fixed, X, optimize=True)
     return Variance(value / sigma**2, np.column_stack(slopes) / sigma**2)
@@ -112,6 +113,7 @@ def kenward_roger_rows(X: Float, known: KenwardRoger) -> tuple[Float, Float]:
 
     For a single row their degrees of freedom are 2(xᵀCx)²/Σ W_ij g_i g_j with g_i = xᵀCP_iCx.
     """
+    X = X * known.beta_units
     XF = X @ known.fixed
     g = np.column_stack([np.einsum("ma,ab,mb->m", XF, P, XF, optimize=True) for P in known.P])
     value = np.einsum("ma,ma->m", XF, X)

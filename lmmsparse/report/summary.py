@@ -18,7 +18,6 @@ from lmmsparse.fitted.remembered import is_remembered
 from lmmsparse.fitted.varcorr import VarCorr
 from lmmsparse.inference.ddf import METHODS, checked_ddf, fixed_tests
 from lmmsparse.inference.uncertainty import uncertainty_of
-from lmmsparse.inference.vcov import vcov
 from lmmsparse.rprint.numbers import DEFAULT_DIGITS, format_numbers, round_decimals, zap_small
 from lmmsparse.rprint.tables import (
     COEFFICIENT_DIGITS,
@@ -171,9 +170,10 @@ def summary(model: FittedModel, ddf: str | None = "satterthwaite") -> Summary:
     """
     method = checked_ddf(ddf, "summary", model.is_reml)
     coefficients, remark = _coefficients(model, method)
-    sd, correlation = model.bse.to_numpy(), None
-    if len(sd) > 1:
-        correlation = pd.DataFrame(vcov(model).to_numpy() / np.outer(sd, sd), model.bse.index, model.bse.index)
+    covariance, correlation = model.estimates.unit_covariance, None
+    if len(covariance) > 1:
+        sd, names = np.sqrt(np.diag(covariance)), model.bse.index
+        correlation = pd.DataFrame(covariance / np.outer(sd, sd), names, names)
     return Summary(
         reml=model.is_reml,
         formula=model.frame.formula.text,

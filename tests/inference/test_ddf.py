@@ -38,7 +38,9 @@ def test_kenward_roger_of_every_coefficient(lme4: Records, fit_record: Callable[
     for record in known:
         m, wanted = fit_record(record), record["kr"]
         kr, beta = m.kenward_roger, m.fixef.to_numpy()
-        assert_allclose(np.sqrt(np.diag(kr.adjusted)), np.atleast_1d(wanted["se"]), rtol=1e-5, err_msg=record["id"])
+        assert_allclose(
+            kr.beta_units * np.sqrt(np.diag(kr.adjusted)), np.atleast_1d(wanted["se"]), rtol=1e-5, err_msg=record["id"]
+        )
         df = [kr_test(unit[None], beta, kr).den_df for unit in np.eye(len(beta))]
         assert_allclose(df, np.atleast_1d(wanted["df"]), rtol=1e-4, err_msg=record["id"])
 
@@ -108,10 +110,11 @@ def test_kenward_roger_by_definition(layout: str, weighted: bool) -> None:
     theta = np.random.default_rng(1).uniform(0.3, 1.0, size=case.n_theta)
     solution = objective.working.exact(objective.to_working(theta))
     known = kenward_roger(objective, solution)
+    squares = np.outer(known.beta_units, known.beta_units)
     sigma2 = solution.sigma2 * objective.response.scale**2
     adjusted = dense_kenward_roger(case, theta, sigma2)
-    assert_allclose(known.adjusted, adjusted, rtol=1e-6, atol=1e-9 * np.abs(adjusted).max())
-    assert_allclose(known.fixed, sigma2 * np.linalg.inv(case.X.T @ dense_parts(case, theta)[1]), rtol=1e-8)
+    assert_allclose(squares * known.adjusted, adjusted, rtol=1e-6, atol=1e-9 * np.abs(adjusted).max())
+    assert_allclose(squares * known.fixed, sigma2 * np.linalg.inv(case.X.T @ dense_parts(case, theta)[1]), rtol=1e-8)
 
 
 def test_kenward_roger_with_slopes() -> None:
@@ -120,7 +123,8 @@ def test_kenward_roger_with_slopes() -> None:
     theta = np.array([0.8, 0.1, 0.5, 0.6, 0.4])
     solution = objective.working.exact(objective.to_working(theta))
     adjusted = dense_kenward_roger(case, theta, solution.sigma2 * objective.response.scale**2)
-    assert_allclose(kenward_roger(objective, solution).adjusted, adjusted, rtol=1e-6)
+    known = kenward_roger(objective, solution)
+    assert_allclose(np.outer(known.beta_units, known.beta_units) * known.adjusted, adjusted, rtol=1e-6)
 
 
 @generated
@@ -134,15 +138,17 @@ def test_slopes_of_the_covariance_matrix(drawn: tuple[Case, Float]) -> None:
     working_theta = objective.to_working(theta)
     solution = objective.working.exact(working_theta)
     known = uncertainty(objective, solution)
+    squares = np.outer(known.beta_units, known.beta_units)
+    fixed, jacobian = squares * known.fixed, squares * known.jacobian
     sigma2 = solution.sigma2 * objective.response.scale**2
 
     def covariance(at: Float) -> Float:
         return sigma2 * np.linalg.inv(case.X.T @ dense_parts(case, objective.to_user(at))[1])
 
-    assert_allclose(known.fixed, covariance(working_theta), rtol=1e-7, atol=1e-12 * np.abs(known.fixed).max())
+    assert_allclose(fixed, covariance(working_theta), rtol=1e-7, atol=1e-12 * np.abs(fixed).max())
     for i, unit in enumerate(np.eye(len(theta))):
         numeric = (covariance(working_theta + 1e-5 * unit) - covariance(working_theta - 1e-5 * unit)) / 2e-5
-        assert_allclose(known.jacobian[i], numeric, rtol=1e-4, atol=1e-6 * np.abs(known.fixed).max())
+        assert_allclose(jacobian[i], numeric, rtol=1e-4, atol=1e-6 * np.abs(fixed).max())
 
 
 def test_the_hessian_is_that_of_the_criterion_with_sigma_free() -> None:

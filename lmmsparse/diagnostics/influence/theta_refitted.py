@@ -83,10 +83,11 @@ def _write(
     scale, p = objective.response.scale, len(full.beta)
     beta, covariance = np.zeros(p), np.zeros((p, p))
     beta[columns] = estimates.beta
-    covariance[np.ix_(columns, columns)] = estimates.fixed_covariance / estimates.sigma**2
+    covariance[np.ix_(columns, columns)] = estimates.unit_covariance
     to_working = objective.design.coordinates.working_beta_map(scale)
     shift = to_working @ (beta - full.beta)
-    covariance = to_working @ covariance @ to_working.T * scale**2
+    to_working[:, columns] *= estimates.beta_units * (scale / estimates.sigma)
+    covariance = to_working @ covariance @ to_working.T
     sigma2 = (estimates.sigma / scale) ** 2
     if len(columns) == p:
         which = np.array([place])

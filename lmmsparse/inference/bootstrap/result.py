@@ -240,7 +240,7 @@ class Bootstrap:
                     f"conf_int: studentized intervals are for fixed effects; refits have no standard error of "
                     f"{self.names[j]!r}: use percentile, basic or bca"
                 )
-        found, errors = self.model.estimates, np.sqrt(np.diag(self.model.estimates.fixed_covariance))
+        found, errors = self.model.estimates, self.model.estimates.std_error
         return [
             studentized_interval(self.beta[:, k], self.beta_error[:, k], found.beta[k], errors[k], level)
             for k in (j - self._fixed.start for j in chosen)

@@ -157,7 +157,7 @@ class RestrictedDeviance:
             self.positive = np.append(self.positive, False)
         elif kind == "beta":
             j = parameter.effects[0]
-            self.c, c_scale = float(estimates.beta[j]), float(np.sqrt(estimates.fixed_covariance[j, j]))
+            self.c, c_scale = float(estimates.beta[j]), float(estimates.std_error[j])
             self.held = _HeldEffect(objective, j)
         self.scale = np.append(units, c_scale)
 
