@@ -162,9 +162,12 @@ def kr_test(L: Float, beta: Float, known: KenwardRoger) -> FTest:
     c1, c2, c3 = g / bottom, (q - g) / bottom, (q + 2.0 - g) / bottom
     ratio = 1.0 if abs(1.0 - c2 * B) < 1e-10 and abs(1.0 - A2 / q) < 1e-10 else (1.0 - A2 / q) / (1.0 - c2 * B)
     rho = ratio**2 * (1.0 + c1 * B) / (1.0 - c3 * B) / q
-    over = q * rho - 1.0
-    df = 4.0 + (q + 2.0) / over if over != 0.0 else np.inf
-    scale = 1.0 if abs(df - 2.0) < 1e-2 or np.isinf(df) else df * (1.0 - A2 / q) / (df - 2.0)
+    excess = q * rho - 1.0
+    if excess:
+        df = 4.0 + (q + 2.0) / excess
+        scale = 1.0 if abs(df - 2.0) < 1e-2 else df * (1.0 - A2 / q) / (df - 2.0)
+    else:  # the covariance matrix of Lβ̂ is as good as known
+        df, scale = np.inf, 1.0 - A2 / q
     estimate = L @ beta
     statistic = scale * float(estimate @ np.linalg.solve(L @ known.adjusted @ L.T, estimate)) / q
     return FTest(q, df, statistic, float(f_upper(statistic, q, df)), scale)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from scipy.special import chdtrc, fdtrc, ndtr, ndtri, stdtr, stdtrit
 
 
@@ -18,8 +19,9 @@ def t_quantile(probability: Any, df: Any) -> Any:
 
 
 def f_upper(statistic: Any, num_df: Any, den_df: Any) -> Any:
-    """P(F > statistic)."""
-    return fdtrc(num_df, den_df, statistic)
+    """P(F > statistic); with infinite ``den_df`` num_df F is χ²."""
+    known = np.isposinf(den_df)
+    return np.where(known, chdtrc(num_df, num_df * statistic), fdtrc(num_df, np.where(known, 1.0, den_df), statistic))
 
 
 def chi2_upper(statistic: Any, df: Any) -> Any:
