@@ -172,7 +172,8 @@ class LoadedOrthogonal:
         stacked = np.zeros((N + q, 2 * q + p + 1))
         for lam, (levels, K) in zip(templates, shapes, strict=True):
             own = slice(start, start + levels * K)
-            stacked[:N, own] = (rows[:, own].reshape(N, levels, K) @ lam).reshape(N, -1)
+            with np.errstate(over="ignore", invalid="ignore"):
+                stacked[:N, own] = (rows[:, own].reshape(N, levels, K) @ lam).reshape(N, -1)
             start = own.stop
         stacked[N:, :q] = np.eye(q)
         stacked[:N, q : q + p + 1], stacked[:N, q + p + 1 :] = rows[:, q:], rows[:, :q]
@@ -206,7 +207,7 @@ class LoadedOrthogonal:
             fixed_factor=fixed,
             degenerate=not root > floor,
             losses=Losses(
-                pivots=float(shares.sum()) - q,
+                pivots=float(np.maximum(shares - 1.0, 0.0).sum()),
                 pivot=float(shares.max(initial=1.0)),
                 fixed=float(n_over.max(initial=1.0)),
                 fixed_total=float(n_over.sum()),
