@@ -100,11 +100,15 @@ class ResponseCoordinates:
 
 @dataclass(frozen=True)
 class ManyResponses:
-    """`ResponseCoordinates` of m responses: ``start`` (p, m), ``scale`` (m,), ``exact`` (m,) of bool."""
+    """`ResponseCoordinates` of m responses: ``start`` (p, m), ``scale`` (m,), ``exact`` (m,) of bool.
+
+    ``largest_square`` (m,) is the largest share of a single row in yᵀWy.
+    """
 
     start: Float
     scale: Float
     exact: NDArray[np.bool_]
+    largest_square: Float
 
 
 @dataclass(frozen=True)
@@ -293,7 +297,7 @@ def working_responses(responses: Float, design: WorkingDesign, weights: Float | 
     magnitude[magnitude == 0] = 1.0
     residual = responses / magnitude
     projection, step = np.zeros((Q.shape[1], m)), np.zeros((Q.shape[1], m))
-    square = np.zeros(m)
+    square, largest = np.zeros(m), np.zeros(m)
     for sweep in range(3):  # the second projection removes what rounding left in the first
         coefficients, step = step, np.zeros_like(step)
         for rows in row_chunks(n, m + Q.shape[1]):
@@ -304,7 +308,9 @@ def working_responses(responses: Float, design: WorkingDesign, weights: Float | 
             if sweep < 2:
                 step += Q[rows].T @ weighted
             else:
-                square += np.einsum("ij,ij->j", part, weighted)
+                products = part * weighted
+                square += products.sum(axis=0)
+                np.maximum(largest, products.max(axis=0), out=largest)
         step /= n
         projection += step
     length = np.sqrt(square / n)
@@ -314,7 +320,8 @@ def working_responses(responses: Float, design: WorkingDesign, weights: Float | 
     exact = typical <= np.maximum(EXACT_FIT * spread, ROUNDING_UNITS * np.finfo(float).eps)
     length[length == 0] = 1.0
     residual /= length
-    return residual, ManyResponses(start, length * magnitude, exact)
+    share = np.divide(largest, square, out=np.zeros(m), where=square > 0.0)
+    return residual, ManyResponses(start, length * magnitude, exact, share)
 
 
 def theta_maps(term_maps: Sequence[Float], terms: Sequence[RandomTerm]) -> Float:

@@ -11,7 +11,7 @@ from lmmsparse.design.terms import RandomTerm
 from lmmsparse.errors import GroupingError
 from lmmsparse.estimation.control import Control
 from lmmsparse.estimation.digits import Fit, fit_to_digits
-from lmmsparse.estimation.starts import start_near
+from lmmsparse.estimation.spread import start_near
 from lmmsparse.objective.linear import Objective, make_objective
 
 Float = NDArray[np.float64]

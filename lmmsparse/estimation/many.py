@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from lmmsparse.estimation.control import Control
 from lmmsparse.estimation.digits import fit_to_digits
 from lmmsparse.estimation.fit import FEW_ROWS
 from lmmsparse.estimation.searched import WORTHWHILE
+from lmmsparse.estimation.spread import CHEAP_FLOPS, lowest_ends, start_near, uneven_responses
 from lmmsparse.estimation.starts import other_starts, warm_start
 from lmmsparse.estimation.table import EstimateTable
 from lmmsparse.numerics.threads import single_threaded_blas
@@ -21,6 +22,7 @@ from lmmsparse.objective.stacked import Points, StackedObjective, fixed_errors, 
 from lmmsparse.search.batch import Optima, search
 
 Float = NDArray[np.float64]
+Index = NDArray[np.intp]
 
 # So many numbers of Y are brought into working units at a time.
 CHUNK_NUMBERS = 4_000_000
@@ -61,11 +63,10 @@ def refit_responses(objective: Objective, responses: Float, start: Float, contro
             parts.append(Refits.unfitted(columns.shape[1], p, n_theta) if found is None else found)
     out = Refits.joined(parts)
     for i in np.flatnonzero(~out.converged).tolist():
-        begun = bool(out.evaluations[i])
-        begin = warm_start(objective, out.theta[i] if begun else start)
-        cold = not begun and other_starts(objective)
         one = objective.with_response(responses[:, i])
-        _, estimates, info = fit_to_digits(one, control, start=None if cold else objective.to_user(begin))
+        begun = bool(out.evaluations[i])
+        begin = objective.to_user(warm_start(objective, out.theta[i])) if begun else start_near(one, start)
+        _, estimates, info = fit_to_digits(one, control, start=begin)
         out.write(i, estimates, info)
     return out
 
@@ -86,6 +87,10 @@ def _together(objective: Objective, responses: Float, start: Float, control: Con
         found = search(stacked.points, stacked.chart, np.tile(theta, (len(scale), 1)), control.tolerance)
         ends, evaluations = found if ends is None else lower(ends, found), evaluations + found.evaluations
     assert ends is not None
+    if not others and objective.plan.flops <= CHEAP_FLOPS:
+        uneven = uneven_responses(objective, stacked.right, lambda: origins.largest_square)
+        ends, more = _spread(objective, stacked, ends, np.flatnonzero(uneven))
+        evaluations += more
     beta_map = objective.design.coordinates.beta_map(1.0)
     sigma = np.sqrt(ends.points.pwrss / objective.degrees) * scale
     constant = objective.constant + 2.0 * objective.degrees * np.log(scale / objective.response.scale)
@@ -99,6 +104,21 @@ def _together(objective: Objective, responses: Float, start: Float, control: Con
         singular=np.zeros(len(scale), dtype=bool),
         evaluations=evaluations,
     )
+
+
+def _spread(
+    objective: Objective, stacked: StackedObjective, ends: Optima[Points], which: Index
+) -> tuple[Optima[Points], NDArray[np.int64]]:
+    """The ends, not settled where searches of these responses from spread starts came lower; and their evaluations."""
+    evaluations = np.zeros(len(ends.theta), dtype=np.int64)
+    if not which.size:
+        return ends, evaluations
+    found = lowest_ends(objective, stacked, which)
+    evaluations[which] = found.evaluations
+    better = found.value < ends.points.value[which] - WORTHWHILE
+    theta, settled = ends.theta.copy(), ends.settled.copy()
+    theta[which[better]], settled[which[better]] = found.theta[better], False
+    return replace(ends, theta=theta, settled=settled), evaluations
 
 
 def lower(one: Optima[Points], other: Optima[Points]) -> Optima[Points]:

@@ -7,19 +7,21 @@ little more than one.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.covariance.structure import canonical_template
-from lmmsparse.estimation.starts import few_rows, other_starts
+from lmmsparse.estimation.starts import few_rows, other_starts, warm_start
 from lmmsparse.objective.linear import Objective
 from lmmsparse.objective.stacked import Points, StackedObjective
 from lmmsparse.search.batch import Optima, search
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
+Mask = NDArray[np.bool_]
 
 # Multiplications of an evaluation below which many are made.
 CHEAP_FLOPS = 1e5
@@ -41,6 +43,8 @@ ONE_DIRECTION, RANGE, ACROSS, TURNED = 0.45, (0.1, 100.0), 0.01, 0.15
 # These searches end when one more step would gain this, look at the Hessian itself after so many steps, and end after
 # so many.
 ROUGH, PATIENCE, MOST_STEPS = 1e-3, 5, 14
+# Searches of many responses that are made at a time.
+MOST_TOGETHER = 20_000
 # Ends that differ by less are the same.
 SAME = 0.02
 # An end must be lower by more than the first to be followed; of those that have not settled, so many that are no more
@@ -66,7 +70,7 @@ class Ends:
 
     theta: Float
     value: Float
-    settled: NDArray[np.bool_]
+    settled: Mask
     evaluations: NDArray[np.int64]
 
     def promising(self, value: float) -> list[tuple[Float, int]]:
@@ -89,26 +93,54 @@ class Ends:
 
 def spread_ends(objective: Objective) -> Ends | None:
     """Ends of searches from spread starts; None where one search is enough, or one costs too much to make many."""
-    stacked = objective.at_many() if objective.plan.flops <= CHEAP_FLOPS and is_uneven(objective) else None
+    stacked = objective.at_many() if _are_worthwhile(objective) else None
     if stacked is None:
         return None
-    directions = sum(block.structure.n_variances for block in objective.blocks)
-    correlated = any(block.structure.correlated and block.structure.size > 1 for block in objective.blocks)
-    count = STARTS[min(directions, len(STARTS)) - 1] * (CORRELATED if correlated else 1)
-    rng = np.random.default_rng(0)
-    found = [_searched(stacked, np.vstack([*other_starts(objective), spread_starts(objective, count, rng)]))]
+    count, rng = _starts_of(objective), np.random.default_rng(0)
+    first = np.vstack([*other_starts(objective), spread_starts(objective, count, rng)])
+    found = [_searched(stacked, first, np.zeros(len(first), dtype=np.intp))]
     while len(found) <= MORE_CALLS:
         ends = Ends.of(found)
         same = np.count_nonzero(ends.value <= ends.value.min() + SAME)
         if same == len(ends.value) or (len(found) > 1 and same >= ENOUGH):
             break
-        found.append(_searched(stacked, spread_starts(objective, count, rng)))
+        more = spread_starts(objective, count, rng)
+        found.append(_searched(stacked, more, np.zeros(count, dtype=np.intp)))
     return Ends.of(found)
 
 
-def _searched(stacked: StackedObjective, starts: Float) -> Optima[Points]:
+def _are_worthwhile(objective: Objective) -> bool:
+    return objective.plan.flops <= CHEAP_FLOPS and is_uneven(objective)
+
+
+def start_near(objective: Objective, theta: Float) -> Float | None:
+    """A start in the user's units when θ was the optimum for like data; None where a cold search has several starts."""
+    if other_starts(objective) or _are_worthwhile(objective):
+        return None
+    return objective.to_user(warm_start(objective, theta))
+
+
+def lowest_ends(objective: Objective, stacked: StackedObjective, which: Index) -> Ends:
+    """For each of some responses the lowest end of one call of searches from spread starts."""
+    count, rng = _starts_of(objective), np.random.default_rng(0)
+    starts, parts = spread_starts(objective, count, rng), []
+    for some in np.array_split(which, -(-len(which) * count // MOST_TOGETHER)):
+        ends = Ends.of([_searched(stacked, np.tile(starts, (len(some), 1)), np.repeat(some, count))])
+        lowest = np.arange(len(some)) * count + ends.value.reshape(-1, count).argmin(axis=1)
+        spent = ends.evaluations.reshape(-1, count).sum(axis=1)
+        parts.append(Ends(ends.theta[lowest], ends.value[lowest], ends.settled[lowest], spent))
+    return Ends(*(np.concatenate(arrays) for arrays in zip(*(vars(part).values() for part in parts), strict=True)))
+
+
+def _starts_of(objective: Objective) -> int:
+    directions = sum(block.structure.n_variances for block in objective.blocks)
+    correlated = any(block.structure.correlated and block.structure.size > 1 for block in objective.blocks)
+    return STARTS[min(directions, len(STARTS)) - 1] * (CORRELATED if correlated else 1)
+
+
+def _searched(stacked: StackedObjective, starts: Float, responses: Index) -> Optima[Points]:
     def points(theta: Float, which: Index) -> Points:
-        return stacked.points(theta, np.zeros(len(which), dtype=np.intp))
+        return stacked.points(theta, responses[which])
 
     with np.errstate(all="ignore"):  # far away there is nothing, which the points say
         return search(points, stacked.chart, starts, ROUGH, near_zero=0.0, patience=PATIENCE, most_steps=MOST_STEPS)
@@ -116,25 +148,42 @@ def _searched(stacked: StackedObjective, starts: Float) -> Optima[Points]:
 
 def is_uneven(objective: Objective) -> bool:
     """Whether the criterion may have several minima: few rows, or levels or a response of which little says most."""
-    if few_rows(objective):
-        return True
-    products, uneven = objective.products, False
+    right = tuple(rhs[:, :, -1:] for rhs in objective.products.rhs)
+    return bool(uneven_responses(objective, right, lambda: np.array([objective.largest_square]))[0])
+
+
+def uneven_responses(objective: Objective, right: Sequence[Float], largest_square: Callable[[], Float]) -> Mask:
+    """The same of every response, (m,).
+
+    Parameters
+    ----------
+    objective : Objective
+        Of the design, whatever its response.
+    right : tuple of (q_g, K_g, m) arrays
+        Z_gᵀWY of every grouping factor.
+    largest_square : callable
+        () → the largest share of a single row in yᵀWy of every response, (m,).
+    """
+    found, uneven = np.full(right[0].shape[2], few_rows(objective)), False
+    if found.all():
+        return found
     for block, L in zip(objective.blocks, objective.design.coordinates.term_maps, strict=True):
-        diagonal = products.diagonal[block.factor][:, block.columns, block.columns]
-        right = products.rhs[block.factor][:, block.columns, -1]
+        diagonal = objective.products.diagonal[block.factor][:, block.columns, block.columns]
+        own = right[block.factor][:, block.columns]
         for squares, along in (
-            (np.einsum("qkk->qk", diagonal), right),
-            (np.einsum("ki,qkl,li->qi", L, diagonal, L), right @ L),
+            (np.einsum("qkk->qk", diagonal), own),
+            (np.einsum("ki,qkl,li->qi", L, diagonal, L), L.T @ own),
         ):
-            with np.errstate(divide="ignore", invalid="ignore"):
-                levels = squares.sum(axis=0) ** 2 / (squares**2).sum(axis=0)
-                between = np.where(squares > 0.0, along**2 / squares, 0.0)
-                share = between.max(axis=0) / between.sum(axis=0)
+            levels = squares.sum(axis=0) ** 2 / (squares**2).sum(axis=0)
             few = levels < EVEN_SHARE * len(squares)
-            if (few & ((levels < EVEN_LEVELS) | (share > OUTLYING_LEVEL))).any():
-                return True
-            uneven |= bool(few.any())
-    return uneven and objective.largest_square > OUTLYING_ROW
+            if (few & (levels < EVEN_LEVELS)).any():
+                return np.ones_like(found)
+            if few.any():
+                uneven = True
+                known, across = squares[:, few, None], along[:, few] ** 2
+                between = np.divide(across, known, out=np.zeros_like(across), where=known > 0.0)
+                found |= (between.max(axis=0) > OUTLYING_LEVEL * between.sum(axis=0)).any(axis=0)
+    return found | (largest_square() > OUTLYING_ROW) if uneven else found
 
 
 def spread_starts(objective: Objective, count: int, rng: np.random.Generator) -> Float:

@@ -73,8 +73,3 @@ def warm_start(objective: Objective, theta: Float) -> Float:
     theta = objective.to_working(theta)
     parts = [block.structure.lifted(theta[block.parameters], SMALLEST_START) for block in objective.blocks]
     return np.concatenate(parts)
-
-
-def start_near(objective: Objective, theta: Float) -> Float | None:
-    """A start in the user's units when θ was the optimum for like data; None where a cold search has several starts."""
-    return None if other_starts(objective) else objective.to_user(warm_start(objective, theta))

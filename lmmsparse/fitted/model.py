@@ -224,7 +224,9 @@ class FittedModel:
         return f"<{type(self).__name__} {self.frame.formula.text!r}: {fit}>"
 
     def refit(self, y: ArrayLike) -> Self:
-        """The same model for another response; only its cross-products are new, and the search begins at θ̂.
+        """The same model for another response; only its cross-products are new.
+
+        The search begins at θ̂; where there may be several minima, it begins where that of a new fit would.
 
         Parameters
         ----------

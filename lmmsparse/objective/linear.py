@@ -324,14 +324,15 @@ class Objective:
         solver = self.working.loaded.batch(rhs, fixed, squares)
         if solver is None:
             return None
-        return StackedObjective(self.working, solver, squares, NEGLIGIBLE_NOISE), origins
+        return StackedObjective(self.working, solver, rhs, squares, NEGLIGIBLE_NOISE), origins
 
     def at_many(self) -> StackedObjective | None:
         """The criterion for many θ at once, each as a problem of response 0; None where the engine takes one."""
         solver = self.working.loaded.many()
         if solver is None:
             return None
-        return StackedObjective(self.working, solver, self.products.fixed[-1:, -1], NEGLIGIBLE_NOISE)
+        right = tuple(rhs[:, :, -1:] for rhs in self.products.rhs)
+        return StackedObjective(self.working, solver, right, self.products.fixed[-1:, -1], NEGLIGIBLE_NOISE)
 
 
 def _checked_parts(

@@ -91,14 +91,24 @@ class StackedObjective:
         Of the design, whatever its response.
     solver : BatchSolver
         Its engine, with the responses.
+    right : tuple of (q_g, K_g, responses) arrays
+        Z_gᵀWY.
     square : (responses,) array
         yᵀWy of every response.
     largest_noise : float
         Rounding error of a value that is not worth a search of its own.
     """
 
-    def __init__(self, working: WorkingObjective, solver: BatchSolver, square: Float, largest_noise: float) -> None:
-        self.working, self.solver, self.square, self.largest_noise = working, solver, square, largest_noise
+    def __init__(
+        self,
+        working: WorkingObjective,
+        solver: BatchSolver,
+        right: tuple[Float, ...],
+        square: Float,
+        largest_noise: float,
+    ) -> None:
+        self.working, self.solver, self.right = working, solver, right
+        self.square, self.largest_noise = square, largest_noise
 
     def values(self, theta: Float, which: Index) -> Float:
         """The criterion alone, (m,); infinite where the factorization failed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,12 @@ from tests.oracle import KEYWORDS
 
 # Designs of scripts/hard_designs.py in which one search ends in a higher minimum, or creeps.
 HIGHER = (67, 85, 145, 151, 284, 427, 429, 519, 531, 556, 620, 635, 637, 717, 827, 889)
+WEIGHTED: dict[str, Any] = {
+    "y": [30.86, 0.09, 0.26, 0.36, -0.2, 0.37, 0.47, 0.45, 0.56, -0.06, -0.07, 0.33],
+    "x": [0.13, 0.05, 0.37, 0.07, 0.0, 0.36, 0.24, 0.27, 0.29, 0.02, 0.04, 0.2],
+    "g": [0, 1, 2, 3, 4, 4, 4, 5, 5, 4, 5, 5],
+    "w": [12, 62, 94, 104, 89, 38, 47, 109, 89, 101, 34, 46],
+}
 
 
 @pytest.mark.parametrize("number", HIGHER)
@@ -37,16 +44,20 @@ def test_no_other_programs_search_ends_lower(number: int) -> None:
 
 def test_weights_and_an_outlying_group() -> None:
     """A variance of zero is a minimum, 29 above the lowest: lme4 by three optimizers, and a grid of theta."""
-    data = {
-        "y": [30.86, 0.09, 0.26, 0.36, -0.2, 0.37, 0.47, 0.45, 0.56, -0.06, -0.07, 0.33],
-        "x": [0.13, 0.05, 0.37, 0.07, 0.0, 0.36, 0.24, 0.27, 0.29, 0.02, 0.04, 0.2],
-        "g": [0, 1, 2, 3, 4, 4, 4, 5, 5, 4, 5, 5],
-        "w": [12, 62, 94, 104, 89, 38, 47, 109, 89, 101, 34, 46],
-    }
-    m = lmer("y ~ x + (1 | g)", data, REML=False, weights="w")
+    m = lmer("y ~ x + (1 | g)", WEIGHTED, REML=False, weights="w")
     assert m.criterion == pytest.approx(37.9821365567, abs=1e-6)
     assert m.sigma == pytest.approx(0.75106785, rel=1e-6)
     assert m.theta[0] == pytest.approx(15.2302, rel=1e-5)
+
+
+def test_refits_find_it_as_well() -> None:
+    """Whatever the response of the fit was."""
+    responses = np.column_stack([np.random.default_rng(i).permutation(WEIGHTED["y"]) for i in range(40)])
+    other = lmer("y ~ x + (1 | g)", WEIGHTED | {"y": responses[:, 0]}, REML=False, weights="w")
+    together = other.refit_many(np.column_stack([responses, WEIGHTED["y"]])).criterion
+    assert together[-1] == pytest.approx(37.9821365567, abs=1e-6)
+    singly = [other.refit(y).criterion for y in responses.T]
+    np.testing.assert_allclose(together[:-1], singly, atol=1e-6)
 
 
 def test_even_designs_are_searched_once() -> None:

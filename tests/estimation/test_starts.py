@@ -8,7 +8,8 @@ from hypothesis import given
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lmmsparse.estimation.fit import fit
-from lmmsparse.estimation.starts import OTHER_STARTS, SMALLEST_START, other_starts, start_near, warm_start
+from lmmsparse.estimation.spread import start_near
+from lmmsparse.estimation.starts import OTHER_STARTS, SMALLEST_START, other_starts, warm_start
 from tests.designs import Case, Float, cases_with_theta, generated, make_case, make_term
 from tests.oracle import KEYWORDS, covariance
 
