@@ -14,10 +14,7 @@ from threadpoolctl import ThreadpoolController
 
 
 class _Holder:
-    """Somebody who wants one thread; when it is gone, wanted or not, it wants nothing any more."""
-
-    def __del__(self) -> None:
-        _LIMIT.settle()
+    """Somebody who wants one thread; forgotten with the frame that it belongs to."""
 
 
 class _Limit:
@@ -82,10 +79,13 @@ def single_threaded_blas() -> Iterator[None]:
     """
     holder = _Holder()
     try:
-        _LIMIT.begin(holder)
-        yield
+        try:
+            _LIMIT.begin(holder)
+            yield
+        finally:
+            _LIMIT.end(holder)
     finally:
-        _LIMIT.end(holder)
+        _LIMIT.end(holder)  # again: an interrupt may have ended the first
 
 
 @cache

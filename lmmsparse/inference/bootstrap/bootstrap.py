@@ -6,6 +6,7 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -109,10 +110,11 @@ def bootstrap(
     plan = pieces(count, len(model.frame.y))
     work = [(*piece, stream) for piece, stream in zip(plan, rng.spawn(len(plan)), strict=True)]
     parts, began = [], time.monotonic()
-    for part in in_processes(run_piece, task, work, processes, method):
-        parts.append(part)
-        if reported:
-            _show(sum(len(done.failed) for done in parts), count, began)
+    with closing(in_processes(run_piece, task, work, processes, method)) as done:  # an interrupt ends the processes
+        for part in done:
+            parts.append(part)
+            if reported:
+                _show(sum(len(one.failed) for one in parts), count, began)
     return gathered(task, factor, joined(parts), values, names)
 
 

@@ -7,7 +7,7 @@ import os
 import pickle
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -31,7 +31,7 @@ def default_start_method() -> str:
 
 def in_processes(
     function: Callable[..., Any], shared: Any, pieces: Sequence[tuple[Any, ...]], workers: int, start_method: str
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """``function(shared, *piece)`` of every piece, in their order.
 
     Parameters
