@@ -9,10 +9,10 @@ BENCHMARK ?= --models sleepstudy,sleepstudy-refits,InstEval,crossed-100k --timeo
 BASE ?= main
 ROUNDS ?= 5
 MODELS ?=
-RECIPES := pyproject.toml meson.build lmmsparse/meson.build scripts/bootstrap.sh scripts/system.sh
+RECIPES := pyproject.toml meson.build lmmsparse/meson.build meson.options scripts/bootstrap.sh scripts/system.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint coverage benchmark regress references datasets clean
+.PHONY: help demo test lint coverage sanitize benchmark regress references datasets clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ lint: $(READY_TEST) ## style, layers and types only
 coverage: $(READY_TEST) ## the tests with their coverage of lines and branches, as tables and as pages
 	@COVERAGE=1 VENV=$(VENV) scripts/check.sh tests
 	@$(VENV)/bin/python scripts/coverage_floor.py --html build/coverage/html
+
+sanitize: $(READY_TEST) ## the kernels' tests with checks of bounds, addresses and undefined behaviour (minutes)
+	@VENV=$(VENV) scripts/sanitize.sh
 
 benchmark: $(READY_RUN) ## seconds, evaluations and peak memory, beside the programs that are there (docs/benchmarks.md)
 	@$(VENV)/bin/python -m benchmarks run $(BENCHMARK) --out $(VENV)/benchmarks.json

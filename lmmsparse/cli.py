@@ -120,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except BrokenPipeError:  # who read the output has read enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        except LmmError as error:
+        except (LmmError, OSError) as error:  # such as a full disk behind the output
             print(f"lmmsparse: {error}", file=sys.stderr)
             return 1
         finally:

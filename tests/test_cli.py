@@ -1,5 +1,6 @@
 """The command line, called as a function and as a program."""
 
+import os
 import re
 import subprocess
 import sys
@@ -51,6 +52,30 @@ def test_an_error_is_one_message_and_exit_status_1(sleep_csv, capsys, formula, w
 def test_a_missing_file_is_named(capsys):
     assert main(["fit", "y ~ (1 | g)", "nowhere.csv"]) == 1
     assert "nowhere.csv" in capsys.readouterr().err
+
+
+def test_a_path_beyond_all_limits_is_one_message(capsys):
+    assert main(["fit", "Reaction ~ Days + (1 | Subject)", "a" * 5000]) == 1
+    assert capsys.readouterr().err.startswith("lmmsparse: ")
+
+
+FIT = [sys.executable, "-m", "lmmsparse", "fit", "Reaction ~ Days + (1 | Subject)"]
+
+
+def test_who_reads_the_output_may_stop(sleep_csv):
+    with subprocess.Popen([*FIT, sleep_csv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        running.stdout.close()
+        assert running.stderr.read() == ""
+    assert running.returncode == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+def test_a_full_disk_behind_the_output_is_one_message(sleep_csv):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*FIT, sleep_csv], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("lmmsparse: [Errno 28]")
+    assert "Traceback" not in done.stderr
 
 
 def test_warnings_go_to_standard_error(dataset, tmp_path, capsys):

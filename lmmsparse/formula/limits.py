@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 CHARACTERS = 100_000
 PIECES = 20_000
 DEPTH = 100
@@ -19,9 +21,14 @@ DEGREE = 100
 SHOWN = 160
 
 
+def printable(text: str) -> str:
+    """The text on one line, with a mark for every character that would steer a terminal."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "\N{REPLACEMENT CHARACTER}", re.sub(r"[\t\n\r]", " ", text))
+
+
 def shown(text: str) -> str:
-    """The text, or its beginning and its end when it is long."""
-    if len(text) <= SHOWN:
-        return text
-    half = SHOWN // 2
-    return f"{text[:half]} ... {text[-half:]}"
+    """The text, or its beginning and its end when it is long, as it can be printed."""
+    if len(text) > SHOWN:
+        half = SHOWN // 2
+        text = f"{text[:half]} ... {text[-half:]}"
+    return printable(text)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from lmmsparse.arguments import near_miss
-from lmmsparse.formula.limits import SHOWN, shown
+from lmmsparse.formula.limits import SHOWN, printable, shown
 
 
 def pointed(message: str, text: str, position: int | None) -> str:
@@ -22,8 +22,7 @@ def pointed(message: str, text: str, position: int | None) -> str:
     end = len(text) if end < 0 else end
     if end - begin > 2 * SHOWN:  # the neighbourhood of the place will do
         begin, end = max(begin, position - SHOWN // 2), min(end, position + SHOWN // 2)
-    line = text[begin:end]
-    return f"{message}\n    {line.replace(chr(9), ' ')}\n    {' ' * (position - begin)}^"
+    return f"{message}\n    {printable(text[begin:end])}\n    {' ' * (position - begin)}^"
 
 
 def locate(name: str, text: str) -> int | None:

@@ -109,8 +109,8 @@ def build_model_frame(
     independent = independent_columns(parts.X, kept.get("weights"))
     dropped = tuple(name for j, name in enumerate(parts.fixed.names) if j not in set(independent.tolist()))
     _warn_rank_deficient(dropped)
-    check_fixed_size(len(independent), n)
     fixed = parts.fixed.keeping(independent) if dropped else parts.fixed
+    check_fixed_size(fixed.names, n)
     aliased = spanning_coefficients(parts.X, independent, kept.get("weights"))
     spec = NewData(
         fixed,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,16 +53,28 @@ def check_term_size(term: str, n_columns: int, n_levels: int, correlated: bool, 
         )
 
 
-def check_fixed_size(p: int, n: int) -> None:
+def check_fixed_size(names: Sequence[str], n: int) -> None:
     """There are more rows than fixed-effect columns.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the columns.
+    n : int
 
     Raises
     ------
     DataError
-        There are not.
+        There are not; names the factor that most of the columns belong to.
     """
-    if p >= n:
-        raise DataError(f"{n} rows are left for {p} fixed-effect columns; a fit needs more rows than columns.")
+    if len(names) < n:
+        return
+    source, count = Counter(name.partition("[")[0] for name in names).most_common(1)[0]
+    blame = f" {count} of them are levels of {source}: is it a factor, or numbers that were read as text?"
+    raise DataError(
+        f"{n} rows are left for {len(names)} fixed-effect columns; a fit needs more rows than columns."
+        + (blame if 2 * count > len(names) > 2 else "")
+    )
 
 
 def check_columns_finite(columns: NDArray[np.float64], design: Design) -> None:

@@ -254,24 +254,31 @@ MANY_NUMBERS = 10
 
 
 def warn_of_numbers_as_text(name: str, column: Column, labels: pd.Index) -> None:
-    """Warn of a text column that is numbers but for a few cells, which a model takes as a factor.
+    """Warn of a text column that is numbers but perhaps for a few cells, which a model takes as a factor.
+
+    Whole numbers alone may be names.
 
     Warns
     -----
     LmmWarning
-        Names the column, the first cell that is no number and its row.
+        Names the column, and the first cell that is no number with its row.
     """
     if column.kind != "text":
         return
     codes, levels = pd.factorize(np.asarray(column.values, dtype=object))
-    numeric = np.asarray(pd.to_numeric(pd.Series(levels, dtype=object), errors="coerce").notna())
+    numbers = pd.to_numeric(pd.Series(levels, dtype=object), errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    numeric = ~np.isnan(numbers)
     others = int((~numeric).sum())
-    if numeric.sum() >= MANY_NUMBERS and others and others <= 0.1 * len(levels):
+    if numeric.sum() < MANY_NUMBERS or others > 0.1 * len(levels) or (not others and (numbers % 1.0 == 0.0).all()):
+        return
+    which = "all of its values are numbers"
+    if others:
         place = int(np.argmax(~numeric[codes]))
-        warnings.warn(
-            f"column {name!r} is text, and becomes a factor of {len(levels)} levels, but nearly all of its values are "
-            f"numbers; the first that is none is {str(levels[codes[place]])!r} in row {labels[place]!r}: convert it, "
-            f"pandas.to_numeric(data[{name!r}], errors='coerce'), or write factor({name}) if levels are meant",
-            LmmWarning,
-            stacklevel=2,
-        )
+        cell = f"{str(levels[codes[place]])!r} in row {labels[place]!r}"
+        which = f"nearly {which}; the first that is none is {cell}"
+    warnings.warn(
+        f"column {name!r} is text, and becomes a factor of {len(levels)} levels, but {which}: convert it, "
+        f"pandas.to_numeric(data[{name!r}], errors='coerce'), or write factor({name}) if levels are meant",
+        LmmWarning,
+        stacklevel=2,
+    )

@@ -99,7 +99,7 @@ def uncertainty(objective: Objective, point: Point) -> Uncertainty:
 
     own = slopes(known)
     far = known.units.max() > FAR_APART
-    tests = slopes(objective.local_sensitivity(point)) if far else own
+    tests = slopes(objective.sensitivity(point, local=True)) if far else own
     return Uncertainty(known.hessian, known.units, own.covariance, beta_units, fixed, own.jacobian, known.ended, tests)
 
 

@@ -35,7 +35,13 @@ from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.blocks import Block, blocks_of
 from lmmsparse.objective.points import Derivatives, Point
 from lmmsparse.objective.profiled import WorkingObjective
-from lmmsparse.objective.sensitivity import Sensitivity, covariance_jacobian, local_sensitivity, sensitivity
+from lmmsparse.objective.sensitivity import (
+    Sensitivity,
+    covariance_jacobian,
+    local_sensitivity,
+    profiled_hessian,
+    sensitivity,
+)
 from lmmsparse.objective.stacked import StackedObjective
 from lmmsparse.pls.engine import choose_engine
 from lmmsparse.pls.orthogonal import LoadedOrthogonal, Orthogonal
@@ -228,28 +234,22 @@ class Objective:
 
     def gradient(self, theta: ArrayLike) -> Float:
         """Gradient of the criterion at θ, (n_theta,)."""
-        return np.asarray(self.theta_map.T @ self._derivatives(theta).gradient)
+        with single_threaded_blas():
+            found = self.differentiate(self.evaluate(self.to_working(self._checked(theta))))
+        return np.asarray(self.theta_map.T @ found.gradient)
 
     def hessian(self, theta: ArrayLike) -> Float:
-        """Approximate Hessian at θ, (n_theta, n_theta): average information plus the exact curvature of λλᵀ."""
-        found = self._derivatives(theta)
-        return np.asarray(self.theta_map.T @ (found.information + found.curvature) @ self.theta_map)
-
-    def _derivatives(self, theta: ArrayLike) -> Derivatives:
+        """Hessian of the criterion at θ, (n_theta, n_theta), by central differences of the analytic gradient."""
         with single_threaded_blas():
-            return self.differentiate(self.evaluate(self.to_working(self._checked(theta))))
+            found = profiled_hessian(self.working, self.to_working(self._checked(theta)))
+        return np.asarray(self.theta_map.T @ found @ self.theta_map)
 
     # what inference asks
 
-    def sensitivity(self, point: Point) -> Sensitivity:
-        """Second derivatives of the criterion at its minimum."""
+    def sensitivity(self, point: Point, local: bool = False) -> Sensitivity:
+        """Second derivatives of the criterion at its minimum, over θ or over the `local_sensitivity` coordinates."""
         with single_threaded_blas():
-            return sensitivity(self.working, point)
-
-    def local_sensitivity(self, point: Point) -> Sensitivity:
-        """The same with respect to relative changes along the directions of every Σ."""
-        with single_threaded_blas():
-            return local_sensitivity(self.working, point)
+            return (local_sensitivity if local else sensitivity)(self.working, point)
 
     def covariance_jacobian(self, point: Point) -> Float:
         """∂Σ/∂θ on the supports of all terms, (s, n_theta)."""

@@ -54,7 +54,7 @@ def sensitivity(working: WorkingObjective, point: Point) -> Sensitivity:
     """
     ended = np.concatenate([block.structure.at_end(point.theta[block.parameters]) for block in working.blocks])
     units = np.append(step_units(working.blocks, point.theta), 1.0)
-    profiled = _profiled_hessian(working, point, STEP * units[:-1], ~ended)
+    profiled = _differenced(working, point.theta, STEP * units[:-1], ~ended)
     J = np.where(ended, 0.0, covariance_jacobian(working.blocks, point.theta))
     return _joint(working, point, profiled, J, units, ended)
 
@@ -119,14 +119,22 @@ def covariance_jacobian(blocks: tuple[Block, ...], theta: Float) -> Float:
     return J
 
 
-def _profiled_hessian(working: WorkingObjective, point: Point, steps: Float, free: NDArray[np.bool_]) -> Float:
+def profiled_hessian(working: WorkingObjective, theta: Float) -> Float:
+    """Hessian of the profiled criterion at any θ, (n_theta, n_theta); at an end of a range that of the inner side."""
+    lower, upper = (np.concatenate(ends) for ends in zip(*(b.structure.bounds() for b in working.blocks), strict=True))
+    steps = STEP * step_units(working.blocks, theta)
+    inside = np.clip(theta, lower + steps, upper - steps)  # a difference may be taken a step further in
+    return _differenced(working, inside, steps, np.ones(len(theta), dtype=bool))
+
+
+def _differenced(working: WorkingObjective, theta: Float, steps: Float, free: NDArray[np.bool_]) -> Float:
     """Hessian of the profiled criterion by central differences of its gradient; zero for parameters not ``free``."""
-    n_theta = len(point.theta)
+    n_theta = len(theta)
     hessian = np.zeros((n_theta, n_theta))
     for i in np.flatnonzero(free):
         ends = []
         for step in (steps[i], -steps[i]):
-            beside = working.evaluate(point.theta + step * np.eye(n_theta)[i])
+            beside = working.evaluate(theta + step * np.eye(n_theta)[i])
             ends.append(working.differentiate(beside).gradient[free])
         hessian[i, free] = (ends[0] - ends[1]) / (2.0 * steps[i])
     return (hessian + hessian.T) / 2

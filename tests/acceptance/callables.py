@@ -71,7 +71,6 @@ STAGES = {
         "refined",
         "row_variances",
         "sensitivity",
-        "local_sensitivity",
         "solve",
         "stacked",
         "template",

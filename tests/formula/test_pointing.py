@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lmmsparse.formula import locate
+from lmmsparse.formula import locate, pointed
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,10 @@ def test_the_first_place_where_it_is_a_name(name: str, text: str, expected: str)
 
 def test_a_name_that_is_not_there() -> None:
     assert locate("x", "y ~ z + 'x' + `x x`") is None
+
+
+def test_a_formula_cannot_steer_the_terminal() -> None:
+    text = "y ~ `x\x1b[31m\x9b` + (1 | g)"
+    message = pointed("No column.", text, text.index("x"))
+    assert message.splitlines()[1:] == ["    y ~ `x\ufffd[31m\ufffd` + (1 | g)", "         ^"]
+    assert "\x1b" not in pointed("No column.", text, None)

@@ -375,3 +375,16 @@ def test_numbers_as_text_are_named() -> None:
     texts[3] = "n/a"
     with pytest.warns(UserWarning, match="'x' is text.*'n/a' in row 3"):
         frame_of("y ~ x + (1|g)", DATA.assign(x=texts))
+    with pytest.warns(UserWarning, match="'x' is text.*all of its values are numbers: convert it"):
+        frame_of("y ~ x + (1|g)", DATA.assign(x=DATA.x.round(1).astype(str)))
+
+
+def test_whole_numbers_as_text_are_names() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frame_of("y ~ x + (1|g)", DATA.assign(x=(np.arange(len(DATA)) % 12).astype(str)))
+
+
+def test_a_factor_with_a_level_a_row_is_named() -> None:
+    with pytest.raises(DataError, match="of them are levels of x: is it a factor, or numbers that were read as text"):
+        frame_of("y ~ x + (1|g)", DATA.assign(x=np.arange(len(DATA)).astype(str)))
