@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lmmsparse.arguments import as_dict, as_real, as_text, checked_choice, checked_count, shown
 from lmmsparse.errors import ArgumentError
+from lmmsparse.numerics.memory import usable_memory
 
 OPTIMIZERS = ("newton", "cobyqa")
-# Share of the memory that is available which one evaluation may take unless told otherwise.
-MEMORY_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class Control:
     @property
     def memory_bytes(self) -> float:
         """The limit in force."""
-        return MEMORY_SHARE * available_memory() if self.memory_limit is None else self.memory_limit
+        return usable_memory() if self.memory_limit is None else self.memory_limit
 
 
 def as_control(control: Control | Mapping[str, Any] | None) -> Control:
@@ -80,22 +78,3 @@ def as_control(control: Control | Mapping[str, Any] | None) -> Control:
     if unknown:
         raise ArgumentError(f"control: unknown setting {shown(unknown[0])}; there are {', '.join(known)}")
     return Control(**settings)
-
-
-def available_memory() -> float:
-    """Bytes that a process can still allocate: the kernel's estimate, capped by a control group; inf where unknown."""
-    available = float("inf")
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                available = 1024.0 * float(line.split()[1])
-    except OSError:
-        return available
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-        used = float(Path("/sys/fs/cgroup/memory.current").read_text())
-        if limit != "max":
-            available = min(available, max(0.0, float(limit) - used))
-    except (OSError, ValueError):
-        pass
-    return available

@@ -65,8 +65,11 @@ class Searched:
         return replace(self, ends=ends, lost=self.lost + len(other.history))
 
     def continued(self, other: Found) -> Searched:
-        """With another search, which began where the end of the lowest pointed and ended lower."""
-        return replace(self, optimum=other, ends=(*self.ends, other.point.value))
+        """With another search, which began where the end of the lowest pointed and ended lower: one of them, longer."""
+        ends = list(self.ends)
+        if self.optimum.point.value in ends:
+            ends.remove(self.optimum.point.value)
+        return replace(self, optimum=other, ends=(*ends, other.point.value))
 
     def minima(self, value: float) -> tuple[tuple[float, int], ...]:
         """Values that are the ends of searches with how many ended there, increasing, the first being ``value``."""

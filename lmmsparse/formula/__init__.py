@@ -22,7 +22,7 @@ from lmmsparse.formula.expressions import (
     written_factor,
 )
 from lmmsparse.formula.functions import CALLS, CONTRASTS, NUMPY_CALLS, NUMPY_CONSTANTS
-from lmmsparse.formula.limits import shown
+from lmmsparse.formula.limits import COLUMNS, shown
 from lmmsparse.formula.parse import parse_formula
 from lmmsparse.formula.pointing import locate, pointed, suggestion
 from lmmsparse.formula.right_side import RightSide
@@ -31,6 +31,7 @@ from lmmsparse.formula.update import updated_formula
 
 __all__ = [
     "CALLS",
+    "COLUMNS",
     "CONTRASTS",
     "NUMPY_CALLS",
     "NUMPY_CONSTANTS",

@@ -16,6 +16,8 @@ NODES = 2_000
 NODE_DEPTH = 150
 INTEGER = 2**63 - 1
 COLUMNS_OF_A_TRANSFORM = 1_000
+# Of the model matrix of one side.
+COLUMNS = 20_000
 DEGREE = 100
 # What a message quotes of a text.
 SHOWN = 160

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, cast
 
@@ -14,10 +15,14 @@ from formulaic.model_spec import ModelSpec
 from formulaic.parser.types import Factor
 from formulaic.transforms.contrasts import C, Contrasts
 
-from lmmsparse.errors import ArgumentError, DataError, FormulaError, LmmError, NewDataError
-from lmmsparse.formula import factor_of, is_expression, readable
+from lmmsparse.errors import ArgumentError, DataError, FormulaError, LmmError, MemoryLimitError, NewDataError
+from lmmsparse.formula import COLUMNS, factor_of, is_expression, readable
 from lmmsparse.frame.columns import Mask
 from lmmsparse.frame.evaluate import infinite_error, new_levels_message, run
+from lmmsparse.numerics.memory import usable_memory
+
+# A column is made, and copied into the matrix.
+BYTES_A_VALUE = 16
 
 
 class Materializer(PandasMaterializer):  # type: ignore[misc]
@@ -51,6 +56,7 @@ class Materializer(PandasMaterializer):  # type: ignore[misc]
         self.state = state
         self.labels = labels
         self.missing: dict[str, Mask] = {}
+        self.columns = 0
 
     def _is_categorical(self, values: Any) -> bool:
         return getattr(values, "dtype", None) == np.dtype(bool) or bool(super()._is_categorical(values))
@@ -88,6 +94,8 @@ class Materializer(PandasMaterializer):  # type: ignore[misc]
         known = spec.encoder_state.get(factor.expr, [None, {}])[1].get("categories") if categorical else None
         if known is not None:
             _check_levels(factor.expr, factor.values, known)
+        elif categorical:
+            self._check_room(readable(factor.expr), pd.Series(_plain(factor.values)).nunique())
         encoded = super()._encode_evaled_factor(factor, spec, drop_rows, reduced_rank=reduced_rank)
         if categorical and known is None:
             levels = spec.encoder_state[factor.expr][1].get("categories", ())
@@ -95,6 +103,30 @@ class Materializer(PandasMaterializer):  # type: ignore[misc]
                 name = readable(factor.expr)
                 raise DataError(f"{name!r} has a single level, {str(levels[0])!r}; leave it out of the model.")
         return cast("dict[str, Any]", encoded)
+
+    def _get_columns_for_term(self, factors: list[dict[str, Any]], spec: ModelSpec, scale: float = 1) -> dict[str, Any]:
+        count = math.prod(map(len, factors))
+        self._check_room(":".join(readable(next(iter(factor), "")).partition("[")[0] for factor in factors), count)
+        self.columns += count
+        return cast("dict[str, Any]", super()._get_columns_for_term(factors, spec, scale))
+
+    def _check_room(self, name: str, count: int) -> None:
+        """Refuse columns beyond number or memory before they are made."""
+        total = self.columns + count
+        if total > COLUMNS:
+            raise DataError(
+                f"{name!r} would have {count} columns in the model matrix, of which there may be {COLUMNS}; the levels "
+                "of so large a factor are random effects, as in (1 | f)."
+            )
+        if BYTES_A_VALUE * total * self.nrows > usable_memory():
+            raise MemoryLimitError(
+                f"{name!r} would have {count} columns of {self.nrows} rows in the model matrix, for which there is no "
+                "memory; the levels of a large factor are random effects, as in (1 | f)."
+            )
+
+
+def _plain(values: Any) -> Any:
+    return values.__wrapped__ if isinstance(values, FactorValues) else values
 
 
 def _missing_rows(expression: str, values: Any, labels: pd.Index) -> Mask:
@@ -113,8 +145,7 @@ def _missing_rows(expression: str, values: Any, labels: pd.Index) -> Mask:
 
 
 def _check_levels(expr: str, values: Any, known: Sequence[Any]) -> None:
-    plain = values.__wrapped__ if isinstance(values, FactorValues) else values
-    unseen = [value for value in pd.unique(pd.Series(plain).dropna()) if value not in set(known)]
+    unseen = [value for value in pd.unique(pd.Series(_plain(values)).dropna()) if value not in set(known)]
     if unseen:
         raise NewDataError(new_levels_message(readable(expr), unseen))
 

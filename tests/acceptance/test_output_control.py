@@ -27,7 +27,8 @@ from lmmsparse.errors import (
     RankDeficiencyWarning,
     SingularFitWarning,
 )
-from lmmsparse.estimation.control import as_control, available_memory
+from lmmsparse.estimation.control import as_control
+from lmmsparse.numerics.memory import available_memory
 
 DAYS = "Reaction ~ Days + (Days|Subject)"
 SLEEP_REML = 1743.62827195849
@@ -96,6 +97,7 @@ def test_a_looser_tolerance_needs_fewer_evaluations(sleep: pd.DataFrame) -> None
     assert loose.optinfo.predicted_decrease <= 1e-2
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     "start",
     [

@@ -10,7 +10,14 @@ import pandas as pd
 import pytest
 from formulaic.transforms import ContrastsRegistry
 
-from lmmsparse.errors import ArgumentError, DataError, FormulaError, MissingRowsWarning, RankDeficiencyWarning
+from lmmsparse.errors import (
+    ArgumentError,
+    DataError,
+    FormulaError,
+    MemoryLimitError,
+    MissingRowsWarning,
+    RankDeficiencyWarning,
+)
 from lmmsparse.formula import parse_formula
 from lmmsparse.frame import ModelFrame, build_model_frame
 
@@ -388,3 +395,19 @@ def test_whole_numbers_as_text_are_names() -> None:
 def test_a_factor_with_a_level_a_row_is_named() -> None:
     with pytest.raises(DataError, match="of them are levels of x: is it a factor, or numbers that were read as text"):
         frame_of("y ~ x + (1|g)", DATA.assign(x=np.arange(len(DATA)).astype(str)))
+
+
+@pytest.mark.parametrize("text", ["y ~ a:b + (1|g)", "y ~ x * a * b + (1|g)", "y ~ 1 + (0 + a:b|g)"])
+def test_terms_without_bounds_are_refused_before_they_are_made(text: str) -> None:
+    n = 400
+    data = {"y": np.arange(n) % 7, "x": np.arange(n), "a": np.arange(n).astype(str), "b": np.arange(n).astype(str)}
+    with pytest.raises(
+        DataError, match=r"'a:b' would have 1[56].* columns in the model matrix, of which there may be 20000"
+    ):
+        build_model_frame(parse_formula(text), data | {"g": np.arange(n) % 9})
+
+
+def test_a_model_matrix_beyond_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lmmsparse.frame.materializer.usable_memory", lambda: 1e3)
+    with pytest.raises(MemoryLimitError, match=r"'a' would have .* columns of .* rows"):
+        frame_of("y ~ a + (1|g)", DATA)
