@@ -68,6 +68,11 @@ class Estimates:
             return np.asarray(self.beta_units[:, None] * self.unit_covariance * self.beta_units)
 
     @property
+    def solution(self) -> Point:
+        """`point`, under its name of version 0.2."""
+        return self.point
+
+    @property
     def std_error(self) -> Float:
         """Standard errors of β̂, (p,)."""
         return np.asarray(self.beta_units * np.sqrt(np.diag(self.unit_covariance)))

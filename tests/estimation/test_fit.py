@@ -63,6 +63,7 @@ class TestPublishedFits:
         assert_allclose(estimates.theta, [0.966734, 0.015169, 0.230910], atol=2e-5)
         assert_allclose(estimates.beta, [251.405105, 10.467286], rtol=1e-8)
         assert_allclose(np.sqrt(np.diag(estimates.fixed_covariance)), [6.824597, 1.545790], rtol=1e-5)
+        assert estimates.solution is estimates.point  # its former name
         assert estimates.sigma == pytest.approx(25.591796, rel=1e-5)
         assert info.evaluations <= 8
 

@@ -344,7 +344,9 @@ def test_no_warning_for_a_plain_frame() -> None:
         frame_of("log(z) ~ a*x + poly(z, 2) + bs(IQ.ver, df=4) + factor(k) + p + (x||a/b) + (1|g)")
 
 
-@pytest.mark.parametrize("name", ["1", "0", "~", ".", "\\", "a:b", "log(z)", "np", "contr", "I", "größe"])
+@pytest.mark.parametrize(
+    "name", ["1", "0", "~", ".", "\\", "a:b", "log(z)", "np", "contr", "I", "größe", "a\nb", "a\tb", "´"]
+)
 def test_any_name_is_a_column(name: str) -> None:
     data = DATA.rename(columns={"x": name})
     frame, plain = frame_of(f"y ~ a*`{name}` + scale(z) + (1|g)", data), frame_of("y ~ a*x + scale(z) + (1|g)")
