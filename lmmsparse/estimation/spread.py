@@ -169,20 +169,19 @@ def uneven_responses(objective: Objective, right: Sequence[Float], largest_squar
         return found
     for block, L in zip(objective.blocks, objective.design.coordinates.term_maps, strict=True):
         diagonal = objective.products.diagonal[block.factor][:, block.columns, block.columns]
-        own = right[block.factor][:, block.columns]
-        for squares, along in (
-            (np.einsum("qkk->qk", diagonal), own),
-            (np.einsum("ki,qkl,li->qi", L, diagonal, L), L.T @ own),
-        ):
-            levels = squares.sum(axis=0) ** 2 / (squares**2).sum(axis=0)
-            few = levels < EVEN_SHARE * len(squares)
-            if (few & (levels < EVEN_LEVELS)).any():
-                return np.ones_like(found)
-            if few.any():
-                uneven = True
-                known, across = squares[:, few, None], along[:, few] ** 2
-                between = np.divide(across, known, out=np.zeros_like(across), where=known > 0.0)
-                found |= (between.max(axis=0) > OUTLYING_LEVEL * between.sum(axis=0)).any(axis=0)
+        squares = diagonal[:, np.arange(len(L)), np.arange(len(L))]
+        if len(L) > 1:  # of the columns and of the orthonormal ones
+            squares = np.concatenate([squares, ((diagonal @ L) * L).sum(axis=1)], axis=1)
+        levels = squares.sum(axis=0) ** 2 / np.einsum("qk,qk->k", squares, squares)
+        few = levels < EVEN_SHARE * len(squares)
+        if (few & (levels < EVEN_LEVELS)).any():
+            return np.ones_like(found)
+        if few.any():
+            uneven, own = True, right[block.factor][:, block.columns]
+            along = own if len(L) == 1 else np.concatenate([own, L.T @ own], axis=1)
+            known, across = squares[:, few, None], along[:, few] ** 2
+            between = np.divide(across, known, out=np.zeros_like(across), where=known > 0.0)
+            found |= (between.max(axis=0) > OUTLYING_LEVEL * between.sum(axis=0)).any(axis=0)
     return found | (largest_square() > OUTLYING_ROW) if uneven else found
 
 

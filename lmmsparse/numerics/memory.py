@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from functools import lru_cache
 from pathlib import Path
 
 MEMORY_SHARE = 0.8
 
 
 def available_memory() -> float:
-    """Bytes that a process can still allocate: the kernel's estimate, capped by a control group; inf where unknown."""
+    """Bytes that a process can still allocate: the kernel's estimate, capped by a control group; inf where unknown.
+
+    The files are read once a second at most, which is often enough and costs a small fit nothing.
+    """
+    return _available_in(int(time.monotonic()))
+
+
+@lru_cache(maxsize=1)
+def _available_in(_second: int) -> float:
     available = float("inf")
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():

@@ -148,10 +148,8 @@ def eliminate(releasable: ReleasableFactor, fixed: Float) -> Elimination:
 
 def losses_of(products: CrossProducts, fixed_factor: Float, pwrss: float, pivots: float, pivot: float) -> Losses:
     """What elimination has cancelled, from the cross-products of columns of unit mean square."""
-    p = products.p
-    fixed = np.diagonal(products.fixed)[:p] / np.diagonal(fixed_factor) ** 2
-    response = float(products.fixed[-1, -1]) / pwrss
-    return Losses(pivots, pivot, float(fixed.max(initial=1.0)), float(fixed.sum()), response)
+    fixed = (np.diagonal(products.fixed)[:-1] / np.diagonal(fixed_factor) ** 2).tolist()
+    return Losses(pivots, pivot, max(fixed, default=1.0), sum(fixed), float(products.fixed[-1, -1]) / pwrss)
 
 
 def floored(pwrss: float, yy: float) -> tuple[float, bool]:
