@@ -78,6 +78,13 @@ def test_a_full_disk_behind_the_output_is_one_message(sleep_csv):
     assert "Traceback" not in done.stderr
 
 
+def test_a_terminal_without_the_characters_gets_question_marks(sleep_csv):
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([*FIT, sleep_csv], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Signif. codes" in done.stdout
+
+
 def test_warnings_go_to_standard_error(dataset, tmp_path, capsys):
     path = tmp_path / "dyestuff2.csv"
     dataset("Dyestuff2").to_csv(path, index=False)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lmmsparse.errors import FactorizationError
 from lmmsparse.estimation.control import Control
@@ -14,11 +15,16 @@ from lmmsparse.estimation.fit import controlled_fit
 from lmmsparse.estimation.spread import spread_starts
 from lmmsparse.objective.linear import Objective
 
+Float = NDArray[np.float64]
 
-def all_searches(objective: Objective, control: Control, starts: int, optimizers: Sequence[str]) -> pd.DataFrame:
-    """One row a search, the lowest first; see `FittedModel.allfit`."""
+
+def all_searches(
+    objective: Objective, theta: Float, control: Control, starts: int, optimizers: Sequence[str]
+) -> pd.DataFrame:
+    """One row a search, the lowest first, from the fit's θ and from others; see `FittedModel.allfit`."""
     rng = np.random.default_rng(0)
-    working = np.vstack([objective.start(), *spread_starts(objective, max(1, starts - 1), rng)])[:starts]
+    known = [objective.to_working(theta), objective.start()]
+    working = np.vstack([*known, *spread_starts(objective, max(1, starts - 2), rng)])[:starts]
     rows = []
     for optimizer in optimizers:
         settings = replace(control, optimizer=optimizer)

@@ -87,7 +87,8 @@ class OptInfo:
     @property
     def doubtful(self) -> bool:
         """Whether there are several minima, the lowest of which so few searches have found that others may exist."""
-        return len(self.minima) > 1 and self.minima[0][1] < ENOUGH
+        total = sum(count for _, count in self.minima)
+        return len(self.minima) > 1 and self.minima[0][1] < ENOUGH and 2 * self.minima[0][1] <= total
 
 
 def certificate(

@@ -45,13 +45,19 @@ def fit_to_digits(
     watch : callable, optional
         Called with every `Evaluation`.
     """
-    first = Fit(objective, *controlled_fit(objective, control, start=start, watch=watch))
+    finer = replace(control, tolerance=min(control.tolerance, TOLERANCE))
+    try:
+        first = Fit(objective, *controlled_fit(objective, control, start=start, watch=watch))
+    except FactorizationError:  # where a fit from the rows has ended, elimination may have no digits left to begin with
+        by_rows = None if start is None else objective.by_rows()
+        if by_rows is None:
+            raise
+        return Fit(by_rows, *controlled_fit(by_rows, finer, start=start, watch=watch))
     if objective.response.exact or not _has_lost_digits(first, control.tolerance):
         return first
     by_rows = objective.by_rows()
     if by_rows is None:
         return first
-    finer = replace(control, tolerance=min(control.tolerance, TOLERANCE))
     near = None if first.estimates.perfect or control.optimizer != "newton" else first.estimates.theta
     try:
         estimates, info = controlled_fit(by_rows, finer, start=near if start is None else start, watch=watch)

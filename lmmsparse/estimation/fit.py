@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -206,12 +207,14 @@ def _searched(objective: Objective, start: Start, search: Estimator, record: Rec
         if ends is None:
             for theta in other_starts(objective):
                 if record.left > 0:
-                    best = best.or_lower(search(objective, theta, record, min(OTHER_BUDGET, record.left)))
+                    with suppress(FactorizationError):  # nothing is there
+                        best = best.or_lower(search(objective, theta, record, min(OTHER_BUDGET, record.left)))
         else:
             best = best.beside(ends)
             for theta, spent in ends.promising(best.optimum.point.value):
                 if record.left > 0:
-                    best = best.or_lower(search(objective, theta, record, record.left), spent)
+                    with suppress(FactorizationError):
+                        best = best.or_lower(search(objective, theta, record, record.left), spent)
     for _ in range(SEARCHES - 1):
         if best.optimum.point.degenerate or record.left < 1:
             break

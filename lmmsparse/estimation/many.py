@@ -14,7 +14,7 @@ from lmmsparse.estimation.digits import fit_to_digits
 from lmmsparse.estimation.fit import FEW_ROWS
 from lmmsparse.estimation.searched import WORTHWHILE
 from lmmsparse.estimation.spread import CHEAP_FLOPS, lowest_ends, start_near, uneven_responses
-from lmmsparse.estimation.starts import other_starts, warm_start
+from lmmsparse.estimation.starts import few_rows, other_starts, warm_start
 from lmmsparse.estimation.table import EstimateTable
 from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.linear import Objective
@@ -87,8 +87,10 @@ def _together(objective: Objective, responses: Float, start: Float, control: Con
         found = search(stacked.points, stacked.chart, np.tile(theta, (len(scale), 1)), control.tolerance)
         ends, evaluations = found if ends is None else lower(ends, found), evaluations + found.evaluations
     assert ends is not None
-    if not others and objective.plan.flops <= CHEAP_FLOPS:
-        uneven = uneven_responses(objective, stacked.right, lambda: origins.largest_square)
+    # where there are other starts they have sufficed, but with weights, which hide minima in narrow valleys
+    if objective.plan.flops <= CHEAP_FLOPS and (objective.weights is not None or not others):
+        every = np.full(len(scale), few_rows(objective))
+        uneven = every | uneven_responses(objective, stacked.right, lambda: origins.largest_square)
         ends, more = _spread(objective, stacked, ends, np.flatnonzero(uneven))
         evaluations += more
     beta_map = objective.design.coordinates.beta_map(1.0)

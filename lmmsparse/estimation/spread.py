@@ -31,9 +31,10 @@ EVEN_SHARE, EVEN_LEVELS = 0.8, 6.0
 # the response is uneven when one row has more than the first share of its sum of squares, or one of uneven levels has
 # more than the second share of what lies between them.
 OUTLYING_ROW, OUTLYING_LEVEL = 0.3, 0.7
-# Searches of one call for one standard deviation, two, …, times the second where effects may be correlated; the third
-# is how many calls more there are at most, where the first found several minima.
-STARTS, CORRELATED, MORE_CALLS = (16, 24, 32), 2, 2
+# Searches of one call for one standard deviation, two, …, times the second where effects may be correlated and times
+# the third where a model has weights, which hide minima in narrow valleys; the last is how many calls more there are at
+# most, where the first found several minima.
+STARTS, CORRELATED, WEIGHTED, MORE_CALLS = (16, 24, 32), 2, 3, 2
 # Standard deviations of starts reach from the first times where the best known level begins to matter to the second
 # times where the least known one does.
 SMALLEST_SPREAD, LARGEST_SPREAD = 0.3, 30.0
@@ -96,7 +97,7 @@ def spread_ends(objective: Objective) -> Ends | None:
     stacked = objective.at_many() if _are_worthwhile(objective) else None
     if stacked is None:
         return None
-    count, rng = _starts_of(objective), np.random.default_rng(0)
+    count, rng = _starts_of(objective) * (1 if objective.weights is None else WEIGHTED), np.random.default_rng(0)
     first = np.vstack([*other_starts(objective), spread_starts(objective, count, rng)])
     found = [_searched(stacked, first, np.zeros(len(first), dtype=np.intp))]
     while len(found) <= MORE_CALLS:
@@ -148,12 +149,14 @@ def _searched(stacked: StackedObjective, starts: Float, responses: Index) -> Opt
 
 def is_uneven(objective: Objective) -> bool:
     """Whether the criterion may have several minima: few rows, or levels or a response of which little says most."""
+    if few_rows(objective):
+        return True
     right = tuple(rhs[:, :, -1:] for rhs in objective.products.rhs)
     return bool(uneven_responses(objective, right, lambda: np.array([objective.largest_square]))[0])
 
 
 def uneven_responses(objective: Objective, right: Sequence[Float], largest_square: Callable[[], Float]) -> Mask:
-    """The same of every response, (m,).
+    """The same of every response, but for few rows, (m,).
 
     Parameters
     ----------
@@ -164,17 +167,15 @@ def uneven_responses(objective: Objective, right: Sequence[Float], largest_squar
     largest_square : callable
         () → the largest share of a single row in yᵀWy of every response, (m,).
     """
-    found, uneven = np.full(right[0].shape[2], few_rows(objective)), False
-    if found.all():
-        return found
-    for block, L in zip(objective.blocks, objective.design.coordinates.term_maps, strict=True):
+    found, uneven = np.zeros(right[0].shape[2], dtype=bool), False
+    for block, L in zip(objective.blocks, _maps(objective), strict=True):
         diagonal = objective.products.diagonal[block.factor][:, block.columns, block.columns]
         squares = diagonal[:, np.arange(len(L)), np.arange(len(L))]
         if len(L) > 1:  # of the columns and of the orthonormal ones
             squares = np.concatenate([squares, ((diagonal @ L) * L).sum(axis=1)], axis=1)
-        levels = squares.sum(axis=0) ** 2 / np.einsum("qk,qk->k", squares, squares)
-        few = levels < EVEN_SHARE * len(squares)
-        if (few & (levels < EVEN_LEVELS)).any():
+        sums, fourth = squares.sum(axis=0), np.einsum("qk,qk->k", squares, squares)
+        few = sums**2 < EVEN_SHARE * len(squares) * fourth
+        if (few & (sums**2 < EVEN_LEVELS * fourth)).any():
             return np.ones_like(found)
         if few.any():
             uneven, own = True, right[block.factor][:, block.columns]
@@ -188,7 +189,7 @@ def uneven_responses(objective: Objective, right: Sequence[Float], largest_squar
 def spread_starts(objective: Objective, count: int, rng: np.random.Generator) -> Float:
     """Starts (count, n_theta): the standard deviations of all columns, or of other directions, small or large."""
     parts = []
-    for block, L in zip(objective.blocks, objective.design.coordinates.term_maps, strict=True):
+    for block, L in zip(objective.blocks, _maps(objective), strict=True):
         diagonal = objective.products.diagonal[block.factor][:, block.columns, block.columns]
         k, squares = block.structure.size, np.einsum("ki,qkl,li->qi", L, diagonal, L)
         templates = L * _deviations(squares, count, rng)[:, None, :]
@@ -204,6 +205,13 @@ def spread_starts(objective: Objective, count: int, rng: np.random.Generator) ->
             templates = np.where(kind > 1.0 - TURNED, turned, templates)
         parts.append(np.stack([block.structure.theta(template) for template in canonical_template(templates)]))
     return np.concatenate(parts, axis=-1)
+
+
+def _maps(objective: Objective) -> list[Float]:
+    """L of every term, with the user's columns in units in which their squares are numbers."""
+    maps = objective.design.coordinates.term_maps
+    sizes = [np.abs(L).max(axis=0) for L in maps]
+    return [L / np.where(size > 0.0, size, 1.0) for L, size in zip(maps, sizes, strict=True)]
 
 
 def _deviations(squares: Float, count: int, rng: np.random.Generator) -> Float:

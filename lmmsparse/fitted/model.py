@@ -258,7 +258,7 @@ class FittedModel:
         Parameters
         ----------
         starts : int
-            The usual one, and others with every standard deviation small or large and all directions.
+            θ̂, the usual one, and others with every standard deviation small or large and all directions.
         optimizers : sequence of {"newton", "cobyqa"}
 
         Returns
@@ -285,7 +285,7 @@ class FittedModel:
         if not names:
             raise ArgumentError(f"allfit: optimizers must name one or more of {', '.join(OPTIMIZERS)}, got none")
         wanted = [checked_choice("allfit", "optimizers", name, OPTIMIZERS) for name in names]
-        return to_library(all_searches(self.objective, self.control, count, wanted), self.frame.library)
+        return to_library(all_searches(self.objective, self.theta, self.control, count, wanted), self.frame.library)
 
     def refit_many(self, Y: ArrayLike) -> Refits:
         """The same model for many responses at once, each search warm from θ̂.

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from lmmsparse.errors import FormulaError
 from lmmsparse.formula.functions import CALLS, CONTRASTS, INSTEAD, NUMPY_CALLS, NUMPY_CONSTANTS, Signature
-from lmmsparse.formula.limits import INTEGER, NODE_DEPTH, NODES, shown
+from lmmsparse.formula.limits import INTEGER, LITERAL, NODE_DEPTH, NODES, NUMBER, shown
 
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.Mod, ast.FloorDiv)
 LOGICAL = (ast.BitAnd, ast.BitOr)
@@ -100,6 +100,10 @@ def _constant_problem(node: ast.Constant) -> str:
     value = node.value
     if isinstance(value, int) and abs(value) > INTEGER:
         return f"whole numbers reach to {INTEGER}; write a larger one as 1e20"
+    if isinstance(value, float) and abs(value) > NUMBER:
+        return f"numbers reach to {NUMBER:g}"
+    if isinstance(value, str) and len(value) > LITERAL:
+        return f"a text has {LITERAL} characters at most"
     return "" if value is None or isinstance(value, bool | int | float | str) else OTHERWISE
 
 

@@ -35,6 +35,9 @@ TOKEN = "\u2037"
 TOKENS = re.compile(f"{TOKEN}([0-9a-f]*){TOKEN}")
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 
+# What `alias_of` makes of a name.
+ALIAS = re.compile(r"column_[0-9a-f]*_")
+
 PIECE = re.compile(
     r"(?P<quoted>`[^`]*`)|(?P<literal>\"[^\"]*\"|'[^']*')|(?P<number>\d[\w.]*)|(?P<word>\.?[^\W\d][\w.]*)|(?P<power>\^)"
 )
@@ -66,7 +69,7 @@ def quoted(name: str) -> str:
     Python folds some characters of identifiers into others (the micro sign into the Greek letter, for one).
     """
     plain = name.isidentifier() and re.fullmatch(r"\w+", name) and unicodedata.normalize("NFKC", name) == name
-    return name if plain and not keyword.iskeyword(name) else f"`{name}`"
+    return name if plain and not keyword.iskeyword(name) and not ALIAS.fullmatch(name) else f"`{name}`"
 
 
 def plain_name(expression: str) -> str:
@@ -158,7 +161,7 @@ def _word(word: str, before: str, after: str, columns: Collection[str]) -> str:
         return FUNCTIONS.get(word, word)
     if before.endswith((")", "]", "`")) or (after.startswith("=") and not after.startswith("==")):
         return word  # an attribute of what stands before, or the name of an argument
-    if word in columns:
+    if word in columns or ALIAS.fullmatch(word):
         return quoted(word)
     root = word.split(".")[0]
     if "." in word and root not in columns and root not in MODULES:
@@ -221,6 +224,7 @@ def parsed(expression: str) -> tuple[ast.Expression, dict[str, str]]:
     readable, aliases = readable_by_python(expression)
     try:
         readable = readable.strip()
+        _check_escapes(readable)
         tree = ast.parse(readable, mode="eval")
         lines = readable.encode().split(b"\n")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -240,6 +244,15 @@ def parsed(expression: str) -> tuple[ast.Expression, dict[str, str]]:
             )
     check_accepted(tree, expression, aliases)
     return tree, aliases
+
+
+def _check_escapes(readable: str) -> None:
+    """Refuse escapes in texts that Python knows only with a warning."""
+    for found in re.finditer(r"\\([0-7]{1,3}|.)", readable, re.DOTALL):
+        escaped = found[1]
+        octal = int(escaped, 8) if escaped[0] in "01234567" else 0
+        if octal > 255 or escaped[0] not in "01234567\\'\"abfnrtvxNuU\n":
+            raise ValueError(f"unknown escape {found[0]}")
 
 
 def _source(lines: list[bytes], node: ast.Name) -> str:

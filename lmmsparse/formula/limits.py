@@ -15,6 +15,8 @@ GROUPINGS = 500
 NODES = 2_000
 NODE_DEPTH = 150
 INTEGER = 2**63 - 1
+NUMBER = 1e150
+LITERAL = 10_000
 COLUMNS_OF_A_TRANSFORM = 1_000
 # Of the model matrix of one side.
 COLUMNS = 20_000
@@ -25,7 +27,7 @@ SHOWN = 160
 
 def printable(text: str) -> str:
     """The text on one line, with a mark for every character that would steer a terminal."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "\N{REPLACEMENT CHARACTER}", re.sub(r"[\t\n\r]", " ", text))
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", re.sub(r"[\t\n\r]", " ", text))
 
 
 def shown(text: str) -> str:

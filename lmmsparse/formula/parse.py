@@ -12,7 +12,7 @@ from lmmsparse.errors import ArgumentError, FormulaError
 from lmmsparse.formula.expressions import expression_names
 from lmmsparse.formula.grouping import Factors, expand_grouping
 from lmmsparse.formula.pointing import pointed, suggestion
-from lmmsparse.formula.scan import blank_literals
+from lmmsparse.formula.scan import blank_literals, respaced
 from lmmsparse.formula.tokens import Token, tokens
 from lmmsparse.formula.tree import BARS, Group, Item, Part, find, groups, is_operator, nested, sum_parts, walk
 from lmmsparse.formula.types import Bar, Formula
@@ -203,7 +203,7 @@ def _offset(call: Token, text: str, columns: Collection[str]) -> str:
 
 def _bars(term: _Term, around: Surroundings) -> list[Bar]:
     left = right_side(term.left, term.left_end, around)
-    source = " ".join(around.text[term.group.start : term.group.end].split())
+    source = respaced(around.text[term.group.start : term.group.end])
     return [Bar(left, factors, term.keyword, source, term.group.start) for factors in term.factors]
 
 

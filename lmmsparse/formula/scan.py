@@ -6,12 +6,16 @@ searches for an operator searches the copy, where no operator can hide in a text
 
 from __future__ import annotations
 
+import re
+
 from lmmsparse.errors import FormulaError
 from lmmsparse.formula.limits import CHARACTERS, DEPTH
 from lmmsparse.formula.pointing import pointed
 
 CLOSERS = {"(": ")", "[": "]", "{": "}"}
 FILLER = "_"
+# Characters in which factors are written for formulaic, and halves of characters.
+RESERVED = re.compile("[\u2035-\u2037\ud800-\udfff]")
 
 
 def blank_literals(text: str) -> str:
@@ -20,10 +24,14 @@ def blank_literals(text: str) -> str:
     Raises
     ------
     FormulaError
-        A bracket or a quote is not closed, or is closed without having been opened.
+        A bracket or a quote is not closed, or is closed without having been opened, or a character is reserved.
     """
     if len(text) > CHARACTERS:
         raise FormulaError(f"The formula has {len(text)} characters; at most {CHARACTERS} are read.")
+    reserved = RESERVED.search(text)
+    if reserved is not None:
+        message = f"The reserved character {reserved[0]!a} cannot stand in a formula; rename the column."
+        raise FormulaError(pointed(message, text, reserved.start()))
     blanked = list(text)
     opened: list[int] = []
     i = 0
@@ -64,3 +72,12 @@ def _close(text: str, opened: list[int], i: int) -> None:
     expected = CLOSERS[text[opened.pop()]]
     if text[i] != expected:
         raise FormulaError(pointed(f"Expected {expected!r} here, found {text[i]!r}.", text, i))
+
+
+def respaced(text: str, blank: str = " ") -> str:
+    """The text with this in place of each run of blanks; what stands in quotes is left alone."""
+    pieces, done = [], 0
+    for found in re.finditer(r"\s+", blank_literals(text)):
+        pieces.append(text[done : found.start()])
+        done = found.end()
+    return blank.join([*pieces, text[done:]]).strip()

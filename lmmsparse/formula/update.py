@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lmmsparse.errors import ArgumentError, FormulaError
 from lmmsparse.formula.pointing import pointed
-from lmmsparse.formula.scan import blank_literals
+from lmmsparse.formula.scan import blank_literals, respaced
 from lmmsparse.formula.tokens import tokens
 from lmmsparse.formula.tree import Group, Item, nested, sum_parts, walk
 from lmmsparse.formula.write import is_bar, is_offset
@@ -39,8 +39,8 @@ class _Summand:
     start: int
 
     def like(self, other: _Summand) -> bool:
-        """The same text but for blanks."""
-        return "".join(self.text.split()) == "".join(other.text.split())
+        """The same text but for blanks outside of quotes."""
+        return respaced(self.text, "") == respaced(other.text, "")
 
 
 def updated_formula(formula: str, change: str) -> str:
@@ -117,7 +117,7 @@ def _summands(items: Sequence[Item], text: str, end: int) -> list[_Summand]:
             kind = "compound"
         else:
             kind = "dot" if item.kind == "dot" else "plain"
-        source = " ".join(text[start : part.items[-1].end].split())
+        source = respaced(text[start : part.items[-1].end])
         out.append(_Summand(part.negative, source, kind, start))
         if kind == "special" and "dot" in {token.kind for token in walk(part.items)}:
             message = "'.' cannot stand inside a random-effects term."

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from lmmsparse.errors import FormulaError
 from lmmsparse.formula.algebra import INTERCEPT, Terms, by_degree, crossed, multiplied, nesting, powered, summed
-from lmmsparse.formula.expressions import as_name, formatted, is_expression, names_of, parsed, quoted, to_python
+from lmmsparse.formula.expressions import as_name, formatted, names_of, parsed, quoted, to_python
 from lmmsparse.formula.pointing import pointed
 from lmmsparse.formula.right_side import RightSide
+from lmmsparse.formula.scan import RESERVED
 from lmmsparse.formula.tokens import Token
 from lmmsparse.formula.tree import BARS, Group, Item, Part, find, is_operator, sum_parts
 
@@ -174,8 +175,6 @@ def _operand(part: Part, i: int, around: Surroundings) -> RightSide:
         others = _others(item, around)
         return RightSide(f"({' + '.join(map(quoted, others))})", tuple((name,) for name in others), others)
     if item.kind == "name":
-        if is_expression(item.text):
-            raise FormulaError(pointed("No name may begin with this reserved character.", around.text, item.start))
         return RightSide(quoted(item.text), ((item.text,),), (item.text,))
     expression = checked_expression(item.text, item.start, around.text, around.columns)
     factor = as_name(formatted(expression))
@@ -198,10 +197,8 @@ def _others(dot: Token, around: Surroundings) -> tuple[str, ...]:
     if not around.others:
         raise FormulaError(pointed("The data have no other columns that '.' could stand for.", around.text, dot.start))
     for name in around.others:
-        if is_expression(name):
-            raise FormulaError(
-                pointed(f"The column {name!r} begins with a reserved character.", around.text, dot.start)
-            )
+        if RESERVED.search(name):
+            raise FormulaError(pointed(f"The column {name!a} holds a reserved character.", around.text, dot.start))
     return around.others
 
 

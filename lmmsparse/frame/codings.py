@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from formulaic.transforms import ContrastsRegistry
-from formulaic.transforms.contrasts import Contrasts
+from formulaic.transforms.contrasts import Contrasts, CustomContrasts
 
 from lmmsparse.arguments import as_dict, as_text, name_of, shown
 from lmmsparse.errors import ArgumentError
 from lmmsparse.formula import canonical, suggestion
+from lmmsparse.frame.functions import custom
 
 CODINGS = {
     "treatment": ContrastsRegistry.treatment,
@@ -61,8 +62,13 @@ def _coding(key: str, coding: Any) -> Contrasts:
         if name not in CODINGS:
             raise ArgumentError(f"contrasts of {key!r}: {shown(word)} is none of {', '.join(map(repr, CODINGS))}.")
         coding = CODINGS[name]
-    if inspect.isclass(coding) and issubclass(coding, Contrasts):
-        coding = coding()
+    try:
+        if inspect.isclass(coding) and issubclass(coding, Contrasts):
+            coding = coding()
+        if isinstance(coding, CustomContrasts):
+            coding = custom(coding.contrasts, coding.contrast_names)
+    except Exception as error:  # a class of the caller's raises what it likes
+        raise ArgumentError(f"contrasts of {key!r}: {error}") from error
     if not isinstance(coding, Contrasts):
         raise ArgumentError(
             f"contrasts of {key!r} must be one of {', '.join(map(repr, CODINGS))} or a formulaic Contrasts object."

@@ -215,8 +215,15 @@ def _from_objects(name: str, values: pd.Series) -> Column:
         return _texts(values, gaps)
     if inferred == "integer":
         whole = np.where(gaps, 0, values)
-        small = all(abs(number) < 2**63 for number in whole)
-        return Column(whole.astype(np.int64 if small else np.float64), "number", missing)
+        if all(abs(number) < 2**63 for number in whole):
+            return Column(whole.astype(np.int64), "number", missing)
+        numbers = whole.astype(np.float64)
+        if len(set(numbers.tolist())) < len(set(whole.tolist())):
+            raise DataError(
+                f"Column {name!r} has whole numbers beyond 2**63, not all of which floating-point numbers can tell "
+                "apart; make them text if they are labels, or floats if they are measurements."
+            )
+        return Column(numbers, "number", missing)
     if inferred != "complex" and not any(isinstance(value, str) for value in values):
         try:
             numbers = np.where(gaps, np.nan, values).astype(np.float64)

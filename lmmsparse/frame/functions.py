@@ -147,4 +147,26 @@ FUNCTIONS: dict[str, Any] = {
     "poly": poly,
     **{name: TRANSFORMS[name] for name in FROM_FORMULAIC},
 }
-CODINGS = {name: getattr(ContrastsRegistry, name) for name in CONTRASTS}
+
+
+def custom(contrasts: Any, names: Any = None) -> Any:
+    """Contrasts by their matrix, (levels, columns), and the names of its columns."""
+    try:
+        matrix = np.array(contrasts, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(
+            "custom contrasts are a matrix of numbers, one row a level and one column a coefficient"
+        ) from error
+    if (
+        matrix.ndim != 2
+        or not np.isfinite(matrix).all()
+        or any(isinstance(v, str) for v in np.ravel(np.array(contrasts, dtype=object)))
+    ):
+        raise DataError("custom contrasts are a matrix of numbers, one row a level and one column a coefficient")
+    texts = None if names is None else [str(name) for name in names]
+    if texts is not None and (len(texts) != matrix.shape[1] or len(set(texts)) < len(texts)):
+        raise DataError(f"custom contrasts need {matrix.shape[1]} different names, one a column; got {texts}")
+    return ContrastsRegistry.custom(matrix, names=texts)
+
+
+CODINGS = {name: getattr(ContrastsRegistry, name) for name in CONTRASTS} | {"custom": custom}

@@ -87,6 +87,17 @@ class Materializer(PandasMaterializer):  # type: ignore[misc]
             return pd.Series(values, index=self.data.index)
         return values
 
+    def _build_model_matrix(self, spec: ModelSpec, drop_rows: Sequence[int]) -> Any:
+        for term in spec.formula if not spec.structure else ():  # before the factors of any are made
+            counts = [self._least_columns(self.factor_cache[factor.expr]) for factor in term.factors]
+            self._check_room(readable(str(term)), math.prod(counts))
+        return super()._build_model_matrix(spec, drop_rows)
+
+    def _least_columns(self, factor: EvaluatedFactor) -> int:
+        if factor.metadata.kind is not Factor.Kind.CATEGORICAL:
+            return 1
+        return max(1, pd.Series(_plain(factor.values)).nunique() - 1)
+
     def _encode_evaled_factor(
         self, factor: EvaluatedFactor, spec: ModelSpec, drop_rows: Sequence[int], reduced_rank: bool = False
     ) -> dict[str, Any]:
@@ -94,8 +105,6 @@ class Materializer(PandasMaterializer):  # type: ignore[misc]
         known = spec.encoder_state.get(factor.expr, [None, {}])[1].get("categories") if categorical else None
         if known is not None:
             _check_levels(factor.expr, factor.values, known)
-        elif categorical:
-            self._check_room(readable(factor.expr), pd.Series(_plain(factor.values)).nunique())
         encoded = super()._encode_evaled_factor(factor, spec, drop_rows, reduced_rank=reduced_rank)
         if categorical and known is None:
             levels = spec.encoder_state[factor.expr][1].get("categories", ())
@@ -166,7 +175,9 @@ def materialize(materializer: Materializer, spec: str | ModelSpec) -> Any:
         if isinstance(cause, LmmError):
             raise cause from cause.__cause__
         raise FormulaError(readable(str(error))) from error
+    except LmmError:
+        raise
+    except MemoryError as error:
+        raise MemoryLimitError("there is no memory for the model matrix of these terms") from error
     except (FormulaicError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        if isinstance(error, LmmError):
-            raise
         raise FormulaError(f"The terms {readable(str(spec))!r} could not be evaluated: {error}") from error

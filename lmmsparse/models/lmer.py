@@ -11,17 +11,20 @@ from numpy.typing import ArrayLike
 
 from lmmsparse.arguments import checked_flag
 from lmmsparse.design.terms import random_terms
-from lmmsparse.errors import NoFixedEffectsWarning
+from lmmsparse.errors import DataError, NoFixedEffectsWarning
 from lmmsparse.estimation.control import Control, as_control
 from lmmsparse.estimation.digits import fit_to_digits
 from lmmsparse.fitted.call import Call
 from lmmsparse.fitted.model import warned
 from lmmsparse.formula import parse_formula
-from lmmsparse.frame import build_model_frame, open_table
+from lmmsparse.frame import ModelFrame, build_model_frame, open_table
 from lmmsparse.models.linear import LinearMixedModel
 from lmmsparse.numerics.threads import single_threaded_blas
-from lmmsparse.objective.linear import make_objective
+from lmmsparse.objective.linear import Objective, make_objective
 from lmmsparse.search.protocols import Evaluation
+
+# Sizes of columns whose inverses, and products with few others, are numbers.
+SMALLEST_SIZE, LARGEST_SIZE = 1e-304, 1e304
 
 
 def lmer(
@@ -104,18 +107,34 @@ def lmer(
             )
             reml = False
         terms = random_terms(frame)
-        objective = make_objective(
-            frame.y_less_offset,
-            frame.X,
-            terms,
-            weights=frame.weights,
-            reml=reml,
-            memory_limit=settings.memory_bytes,
-        )
+        with np.errstate(all="ignore"):  # what has left the range of numbers is named next
+            objective = make_objective(
+                frame.y_less_offset,
+                frame.X,
+                terms,
+                weights=frame.weights,
+                reml=reml,
+                memory_limit=settings.memory_bytes,
+            )
+        _check_sizes(objective, frame)
     first = None if start is None else objective.checked_start(start)
     watch = _print_evaluation if watched else None
     found = fit_to_digits(objective, settings, start=first, watch=watch)
     return warned(LinearMixedModel(frame, terms, *found, settings, call))
+
+
+def _check_sizes(objective: Objective, frame: ModelFrame) -> None:
+    """Refuse columns so small or large that their coefficients, or squares of them, are no numbers."""
+    coordinates = objective.design.coordinates
+    sizes = [np.abs(L).max(axis=0, initial=0.0) for L in (coordinates.fixed_map, *coordinates.term_maps)]
+    names = [frame.fixed_names, *(term.names for term in objective.terms)]
+    for own, columns in zip(sizes, names, strict=True):
+        beyond = ~((own < LARGEST_SIZE) & ((own > SMALLEST_SIZE) | (own == 0.0)))
+        if beyond.any():
+            raise DataError(
+                f"column {columns[int(np.argmax(beyond))]!r} is beyond what floating-point numbers can compute with: "
+                f"its size must lie between {SMALLEST_SIZE:g} and {LARGEST_SIZE:g}; rescale it"
+            )
 
 
 def _print_evaluation(evaluation: Evaluation) -> None:

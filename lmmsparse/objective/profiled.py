@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lmmsparse.covariance.charts import Chart, chart_around
 from lmmsparse.covariance.structure import Covariance, raised
 from lmmsparse.crossproducts.blocks import CrossProducts
+from lmmsparse.errors import FactorizationError
 from lmmsparse.objective.blocks import Block, entries_of
 from lmmsparse.objective.points import Derivatives, Point
 from lmmsparse.pls.engine import Engine, Loaded
@@ -112,6 +113,8 @@ class WorkingObjective:
         unless the score of a vanishing variance is huge.
         """
         templates, exact = self.templates(theta), True
+        if not all(np.isfinite(lam).all() for lam in templates):
+            raise FactorizationError("a standard deviation is beyond floating-point numbers at this theta")
         for block in self.blocks:
             own = templates[block.factor][block.columns, block.columns]
             lifted = raised(own, SMALLEST_SPREAD)

@@ -128,11 +128,15 @@ class StackedObjective:
         """Values and derivatives; arguments as those of `values`."""
         working, square = self.working, self.square[which]
         templates = working.templates(theta)
+        sound = np.logical_and.reduce([np.isfinite(lam).all(axis=(1, 2)) for lam in templates])
+        for lam in templates:
+            lam[~sound] = np.eye(lam.shape[1])
         for block in working.blocks:  # derivatives need λ⁻¹, as in `WorkingObjective.evaluate`
             own = templates[block.factor][..., block.columns, block.columns]
             own[...] = raised(own, SMALLEST_SPREAD)
         found = self.solver(which, templates)
-        plain = (found.failed == 0) & (found.pwrss > SMALLEST_RESIDUAL * square)
+        failed = (found.failed != 0) | ~sound
+        plain = ~failed & (found.pwrss > SMALLEST_RESIDUAL * square)
         pwrss = np.where(plain, found.pwrss, square)
         value = working.criterion(found.logdet, found.logdet_fixed, pwrss)
         noise = UNIT * (np.abs(value) + working.degrees * square / pwrss)
@@ -146,7 +150,7 @@ class StackedObjective:
             inside = levels * np.eye(lam.shape[1]) - found.sums[g][:, where, where]
             score = inverse.transpose(0, 2, 1) @ inside @ inverse
             scores.append((score + score.transpose(0, 2, 1)) / 2)
-        value = np.where(found.failed == 0, value, np.inf)
+        value = np.where(failed, np.inf, value)
         return Points(value, pwrss, found.beta, found.fixed_factor, scores, found.information, plain)
 
     def chart(self, theta: Float, points: Points) -> Chart:

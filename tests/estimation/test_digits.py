@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lmmsparse import lmer
-from lmmsparse.errors import ConvergenceWarning, PerfectFitWarning, RoundingWarning
+from lmmsparse.errors import ArgumentError, ConvergenceWarning, PerfectFitWarning, RoundingWarning
 from scripts.near_perfect_designs import near_perfect_design
 from tests.designs import Float
 
@@ -80,3 +80,28 @@ def test_the_designs_are_nearly_perfect() -> None:
     for number in range(5):
         _, data, _, noise = near_perfect_design(number)
         assert 1e-9 <= noise <= 1e-2 and np.std(data["y"]) > 0.5
+
+
+def nearly_perfect(noise: float) -> dict[str, Float]:
+    rng = np.random.default_rng(0)
+    g, x = np.repeat(np.arange(6), 4), rng.normal(size=24)
+    return {"y": 1 + 0.5 * x + rng.normal(size=6)[g] + noise * rng.normal(size=24), "x": x, "g": g}
+
+
+@pytest.mark.filterwarnings("ignore::lmmsparse.errors.RoundingWarning")
+def test_what_is_fitted_again_begins_where_only_the_rows_have_digits() -> None:
+    data = nearly_perfect(1e-8)
+    m = lmer("y ~ x + (1 | g)", data)
+    assert m.refit(data["y"]).criterion == pytest.approx(m.criterion, abs=1e-4)
+    assert m.refit_many(data["y"][:, None]).criterion[0] == pytest.approx(m.criterion, abs=1e-4)
+    assert not m.bootstrap(5, seed=1).failed.any()
+
+
+def test_profiles_of_fixed_effects_without_digits_are_left_out() -> None:
+    m = lmer("y ~ x + (1 | g)", nearly_perfect(3e-7))
+    with pytest.warns(RoundingWarning, match="profiles of fixed effects"):
+        profile = m.profile()
+    assert list(profile.conf_int().index) == ["sd_(Intercept)|g", "sigma"]
+    with pytest.raises(ArgumentError, match="profiles of fixed effects"):
+        m.profile(["x"])
+    assert len(lmer("y ~ x + (1 | g)", nearly_perfect(1e-3)).profile().curves) == 4

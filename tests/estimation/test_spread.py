@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
@@ -20,6 +22,7 @@ from tests.oracle import KEYWORDS
 
 # Designs of scripts/hard_designs.py in which one search ends in a higher minimum, or creeps.
 HIGHER = (67, 85, 145, 151, 284, 427, 429, 519, 531, 556, 620, 635, 637, 717, 827, 889)
+DECADES = Path(__file__).parent / "weights_over_six_decades.csv"
 WEIGHTED: dict[str, Any] = {
     "y": [30.86, 0.09, 0.26, 0.36, -0.2, 0.37, 0.47, 0.45, 0.56, -0.06, -0.07, 0.33],
     "x": [0.13, 0.05, 0.37, 0.07, 0.0, 0.36, 0.24, 0.27, 0.29, 0.02, 0.04, 0.2],
@@ -58,6 +61,37 @@ def test_refits_find_it_as_well() -> None:
     assert together[-1] == pytest.approx(37.9821365567, abs=1e-6)
     singly = [other.refit(y).criterion for y in responses.T]
     np.testing.assert_allclose(together[:-1], singly, atol=1e-6)
+
+
+def test_weights_over_six_decades() -> None:
+    """One start in twenty ends in the lowest minimum, 18.8 below the others: lme4 from start = c(100, 10, 10)."""
+    m = lmer("y ~ x + (x | g)", pd.read_csv(DECADES), weights="w")
+    assert m.criterion == pytest.approx(310.14992, abs=1e-4)
+    assert m.allfit(starts=3, optimizers="newton")["criterion"].min() == pytest.approx(m.criterion, abs=1e-6)
+
+
+@pytest.mark.parametrize("exponent", [-300, -200, -8, 8, 152, 200, 300])
+@pytest.mark.parametrize("term", ["(x | g)", "cs(x | g)", "homcs(x | g)", "homdiag(x | g)"])
+@pytest.mark.filterwarnings("ignore::lmmsparse.errors.SingularFitWarning")
+def test_no_unit_of_a_column_is_beyond_the_starts(term: str, exponent: int) -> None:
+    rng = np.random.default_rng(1)
+    g, x, effects = rng.integers(0, 8, 60), rng.normal(size=60), rng.normal(size=(2, 8))
+    y = 1 + 0.5 * x + effects[0, g] + effects[1, g] * x + rng.normal(size=60)
+    m = lmer(f"y ~ x + {term}", {"y": y, "x": x * 10.0**exponent, "g": g})
+    assert m.converged
+    if not term.startswith("hom"):
+        one = lmer(f"y ~ x + {term}", {"y": y, "x": x, "g": g})
+        assert m.criterion == pytest.approx(one.criterion + 2 * np.log(10.0) * exponent, abs=1e-6)
+
+
+def test_two_minima_of_one_standard_deviation_for_unlike_columns_are_no_alarm() -> None:
+    rng = np.random.default_rng(1)
+    g, x, effects = rng.integers(0, 8, 60), rng.normal(size=60), rng.normal(size=(2, 8))
+    y = 1 + 0.5 * x + effects[0, g] + effects[1, g] * x + rng.normal(size=60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        m = lmer("y ~ x + homdiag(x | g)", {"y": y, "x": 1e4 * x, "g": g})
+    assert [count for _, count in m.optinfo.minima] == [2, 1]
 
 
 def test_even_designs_are_searched_once() -> None:

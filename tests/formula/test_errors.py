@@ -6,7 +6,7 @@ import pytest
 
 from lmmsparse.errors import FormulaError
 from lmmsparse.formula import parse_formula
-from lmmsparse.formula.expressions import EXPRESSION
+from lmmsparse.formula.expressions import BACK_QUOTE, EXPRESSION, TOKEN, alias_of
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,25 @@ def test_dot_that_stands_for_nothing() -> None:
         parse_formula("y ~ . + (1|g)", ["y", "g"])
 
 
-@pytest.mark.parametrize("text", ["y ~ `{}open(1)` + (1 | g)", "y ~ x + (`{}a` | g)", "y ~ . + (1 | g)"])
-def test_names_that_begin_with_the_mark_of_expressions_are_refused(text: str) -> None:
-    columns = ("y", "x", "g", f"{EXPRESSION}open(1)")
+@pytest.mark.parametrize("mark", [EXPRESSION, BACK_QUOTE, TOKEN, "\ud800"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "y ~ `{}open(1)` + (1 | g)",
+        "y ~ x + (`a{}` | g)",
+        "y ~ log(`a{}`) + (1 | g)",
+        "y ~ np.where(t == '{}u', 1, 0) + (1 | g)",
+        "y ~ . + (1 | g)",
+    ],
+)
+def test_reserved_characters_are_refused(text: str, mark: str) -> None:
+    """What is written with them inside could be read as something else."""
     with pytest.raises(FormulaError, match="reserved character"):
-        parse_formula(text.format(EXPRESSION), columns)
+        parse_formula(text.format(mark), ("y", "x", "g", f"a{mark}"))
+
+
+def test_an_identifier_of_our_own_is_a_column_like_others() -> None:
+    own = alias_of("x y")
+    formula = parse_formula(f"y ~ I(`x y` + {own}) + (1 | g)", ("y", "g", "x y", own))
+    assert set(formula.fixed.variables) == {"x y", own}
+    assert parse_formula(f"y ~ {own} + (1 | g)").fixed.names == (own,)

@@ -77,3 +77,16 @@ def test_only_text_is_a_change() -> None:
     """Anything else is refused by its type."""
     with pytest.raises(ArgumentError, match="not int"):
         updated_formula(OLD, 3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["a  b", "a\tb", "a\nb", "a\u00a0b", "u \u2028 v"])
+def test_blanks_in_quotes_are_kept(name: str) -> None:
+    assert updated_formula("y ~ x + (1 | g)", f". ~ .   + `{name}`") == f"y ~ x + (1 | g) + `{name}`"
+    assert updated_formula(f"y ~ x:`{name}` + (1 | g)", f". ~ . - x : `{name}`").startswith("y ~ ")
+    changed = updated_formula("y ~ x + (1 | g)", f". ~ . + np.where(t ==  '{name}', 1, 0)")
+    assert changed == f"y ~ x + (1 | g) + np.where(t == '{name}', 1, 0)"
+
+
+def test_blanks_outside_of_quotes_do_not_count() -> None:
+    assert updated_formula("y ~ log( x ) + z + (1 | g)", ". ~ . - log(x)") == "y ~ z + (1 | g)"
+    assert updated_formula("y ~ z + (1|`a  b`)", ". ~ . - ( 1 | `a  b` ) + (1 | h)") == "y ~ z + (1 | h)"

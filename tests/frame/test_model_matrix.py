@@ -14,6 +14,7 @@ from lmmsparse.errors import (
     ArgumentError,
     DataError,
     FormulaError,
+    LmmError,
     MemoryLimitError,
     MissingRowsWarning,
     RankDeficiencyWarning,
@@ -413,3 +414,35 @@ def test_a_model_matrix_beyond_memory_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("lmmsparse.frame.materializer.usable_memory", lambda: 1e3)
     with pytest.raises(MemoryLimitError, match=r"'a' would have .* columns of .* rows"):
         frame_of("y ~ a + (1|g)", DATA)
+
+
+def test_custom_contrasts_are_numbers_with_different_names() -> None:
+    for call in ("contr.custom([['a','b'],['a','b'],['c','d']])", "contr.custom([[1,0],[0,1],[0,0]], names=['a','a'])"):
+        with pytest.raises(LmmError, match="custom contrasts"):
+            frame_of(f"y ~ C(a, {call}) + (1|g)")
+    text = ContrastsRegistry.custom(np.array([["a", "b"]] * 3))
+    for coding in (text, ContrastsRegistry.custom, type(text)):
+        with pytest.raises(ArgumentError, match="contrasts of 'a'"):
+            frame_of("y ~ a + (1|g)", contrasts={"a": coding})
+
+
+def test_whole_numbers_that_floats_cannot_tell_apart_are_refused() -> None:
+    labels = np.array([10**20 + i for i in range(len(DATA))], dtype=object)
+    with pytest.raises(DataError, match="beyond 2\\*\\*63"):
+        frame_of("y ~ x + (1|k)", DATA.assign(k=labels))
+    assert frame_of("y ~ x + k + (1|g)", DATA.assign(k=[10**20 * (i + 1) for i in range(len(DATA))])).X.shape[1] == 3
+
+
+@pytest.mark.parametrize("text", ["y ~ bs(x, knots=[1e308, -1e308]) + (1|g)", "y ~ np.where(x, 1e308, 1) + (1|g)"])
+def test_numbers_beyond_reason_are_refused(text: str) -> None:
+    with pytest.raises(FormulaError, match="numbers reach to 1e"):
+        frame_of(text)
+
+
+@pytest.mark.parametrize("literal", ["'\\d'", "'\\777'", "'" + "x" * 10_001 + "'"])
+def test_texts_that_python_reads_with_a_warning_or_that_are_long_are_refused(literal: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(FormulaError, match=r"not a valid expression|characters at most"):
+            frame_of(f"y ~ I(a == {literal}) + (1|g)")
+        frame_of("y ~ np.where(a == 'it\\'s', 0, x) + (1|g)")

@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 
 from lmmsparse.arguments import checked_count, checked_flag, checked_level
-from lmmsparse.errors import ArgumentError, ConvergenceWarning
+from lmmsparse.errors import ArgumentError, ConvergenceWarning, RoundingWarning
 from lmmsparse.fitted.model import FittedModel, as_ml
 from lmmsparse.inference.profile.curves import Profile, chosen, profile_curve
-from lmmsparse.inference.profile.restricted import parameters
+from lmmsparse.inference.profile.restricted import Parameter, parameters
+from lmmsparse.objective.linear import Objective
 
 # A deviance that lies lower than this below that of the fit is another minimum.
 LOWER = 1e-3
@@ -86,6 +87,7 @@ def _profiled(model: FittedModel, which: Any, level: float, points: int, progres
     ml = as_ml(model)
     if ml.estimates.perfect:
         raise ArgumentError("profile: the residual variance is zero, so that the likelihood has no maximum")
+    wanted = _with_digits(wanted, ml.objective, asked=which is not None)
     curves, lower, short = [], 0.0, []
     for number, parameter in enumerate(wanted, start=1):
         curve, below = profile_curve(ml.objective, ml.estimates, parameter, every, coverage, steps)
@@ -109,3 +111,18 @@ def _profiled(model: FittedModel, which: Any, level: float, points: int, progres
             stacklevel=3,
         )
     return Profile(tuple(curves), tuple(p.name for p in every), coverage, model.frame.library)
+
+
+def _with_digits(wanted: list[Parameter], objective: Objective, asked: bool) -> list[Parameter]:
+    """The parameters without fixed effects where only a fit from the rows has digits, which their profiles are not."""
+    effects = [parameter.name for parameter in wanted if parameter.kind == "beta"]
+    if objective.working.engine.squares or not effects:
+        return wanted
+    message = (
+        "the residuals are so small beside the random effects that profiles of fixed effects lose their digits; "
+        "conf_int(method='wald') has intervals of them"
+    )
+    if asked:
+        raise ArgumentError(f"profile: {message}")
+    warnings.warn(f"profile: {message}, and they are left out here", RoundingWarning, stacklevel=4)
+    return [parameter for parameter in wanted if parameter.kind != "beta"]
