@@ -23,7 +23,7 @@ Float = NDArray[np.float64]
 
 # Eigenvalues of the average information, for relative changes, below this (and this share of the largest) say that θ is
 # not identified.
-FLAT = 1e-9
+FLAT, FLAT_SHARE = 1e-9, 1e-13
 # Rounding errors above this are said, and mended where they can be.
 LARGEST_ROUNDING = 1e-6
 # A parameter takes part in such a direction with more than this share.
@@ -213,5 +213,7 @@ def flat_parameters(objective: Objective, derivatives: Derivatives, singular: Co
     where, unit = np.concatenate(asked), np.concatenate(units)
     information = unit[:, None] * derivatives.information[np.ix_(where, where)] * unit
     values, vectors = np.linalg.eigh(information)
-    involved = (np.abs(vectors[:, values <= FLAT * max(1.0, values[-1])]) > INVOLVED).any(axis=1)
+    # rounding may be large, and of either sign, beside standard deviations of thousands of σ; nothing is that small
+    flat = np.abs(values) <= max(FLAT, FLAT_SHARE * values[-1])
+    involved = (np.abs(vectors[:, flat]) > INVOLVED).any(axis=1)
     return tuple(objective.theta_names[i] for i in where[involved])

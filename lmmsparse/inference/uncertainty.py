@@ -17,7 +17,7 @@ from lmmsparse.fitted.remembered import remembered
 from lmmsparse.numerics.dense import cholesky_inverse
 from lmmsparse.objective.linear import Objective
 from lmmsparse.objective.points import Point
-from lmmsparse.objective.sensitivity import Sensitivity
+from lmmsparse.objective.sensitivity import Sensitivity, local_sensitivity
 
 Float = NDArray[np.float64]
 
@@ -99,7 +99,7 @@ def uncertainty(objective: Objective, point: Point) -> Uncertainty:
 
     own = slopes(known)
     far = known.units.max() > FAR_APART
-    tests = slopes(objective.sensitivity(point, local=True)) if far else own
+    tests = slopes(objective.sensitivity(point, local_sensitivity)) if far else own
     return Uncertainty(known.hessian, known.units, own.covariance, beta_units, fixed, own.jacobian, known.ended, tests)
 
 

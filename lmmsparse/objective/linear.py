@@ -35,13 +35,7 @@ from lmmsparse.numerics.threads import single_threaded_blas
 from lmmsparse.objective.blocks import Block, blocks_of
 from lmmsparse.objective.points import Derivatives, Point
 from lmmsparse.objective.profiled import WorkingObjective
-from lmmsparse.objective.sensitivity import (
-    Sensitivity,
-    covariance_jacobian,
-    local_sensitivity,
-    profiled_hessian,
-    sensitivity,
-)
+from lmmsparse.objective.sensitivity import Differentiate, Sensitivity, covariance_jacobian, hessian, sensitivity
 from lmmsparse.objective.stacked import StackedObjective
 from lmmsparse.pls.engine import choose_engine
 from lmmsparse.pls.orthogonal import LoadedOrthogonal, Orthogonal
@@ -112,6 +106,11 @@ class Objective:
     def plan(self) -> Plan:
         """Order of elimination and predicted cost."""
         return self.working.plan
+
+    @property
+    def from_rows(self) -> bool:
+        """Whether it works with the rows by reflections, not with sums of their squares."""
+        return not self.working.engine.squares
 
     def start(self) -> Float:
         """Where a search begins that knows nothing: λ = I in working coordinates."""
@@ -241,15 +240,15 @@ class Objective:
     def hessian(self, theta: ArrayLike) -> Float:
         """Hessian of the criterion at θ, (n_theta, n_theta), by central differences of the analytic gradient."""
         with single_threaded_blas():
-            found = profiled_hessian(self.working, self.to_working(self._checked(theta)))
+            found = hessian(self.working, self.to_working(self._checked(theta)))
         return np.asarray(self.theta_map.T @ found @ self.theta_map)
 
     # what inference asks
 
-    def sensitivity(self, point: Point, local: bool = False) -> Sensitivity:
-        """Second derivatives of the criterion at its minimum, over θ or over the `local_sensitivity` coordinates."""
+    def sensitivity(self, point: Point, differentiate: Differentiate = sensitivity) -> Sensitivity:
+        """Second derivatives of the criterion at its minimum, over θ or as `local_sensitivity` has them."""
         with single_threaded_blas():
-            return (local_sensitivity if local else sensitivity)(self.working, point)
+            return differentiate(self.working, point)
 
     def covariance_jacobian(self, point: Point) -> Float:
         """∂Σ/∂θ on the supports of all terms, (s, n_theta)."""

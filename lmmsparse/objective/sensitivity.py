@@ -5,6 +5,7 @@ The parameters are φ = (θ, log σ) in working coordinates.  Nothing here has n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,9 @@ class Sensitivity:
     units: Float
     information_slopes: Float
     ended: NDArray[np.bool_]
+
+
+Differentiate = Callable[[WorkingObjective, Point], Sensitivity]
 
 
 def sensitivity(working: WorkingObjective, point: Point) -> Sensitivity:
@@ -119,7 +123,7 @@ def covariance_jacobian(blocks: tuple[Block, ...], theta: Float) -> Float:
     return J
 
 
-def profiled_hessian(working: WorkingObjective, theta: Float) -> Float:
+def hessian(working: WorkingObjective, theta: Float) -> Float:
     """Hessian of the profiled criterion at any θ, (n_theta, n_theta); at an end of a range that of the inner side."""
     lower, upper = (np.concatenate(ends) for ends in zip(*(b.structure.bounds() for b in working.blocks), strict=True))
     steps = STEP * step_units(working.blocks, theta)
@@ -130,14 +134,14 @@ def profiled_hessian(working: WorkingObjective, theta: Float) -> Float:
 def _differenced(working: WorkingObjective, theta: Float, steps: Float, free: NDArray[np.bool_]) -> Float:
     """Hessian of the profiled criterion by central differences of its gradient; zero for parameters not ``free``."""
     n_theta = len(theta)
-    hessian = np.zeros((n_theta, n_theta))
+    found = np.zeros((n_theta, n_theta))
     for i in np.flatnonzero(free):
         ends = []
         for step in (steps[i], -steps[i]):
             beside = working.evaluate(theta + step * np.eye(n_theta)[i])
             ends.append(working.differentiate(beside).gradient[free])
-        hessian[i, free] = (ends[0] - ends[1]) / (2.0 * steps[i])
-    return (hessian + hessian.T) / 2
+        found[i, free] = (ends[0] - ends[1]) / (2.0 * steps[i])
+    return (found + found.T) / 2
 
 
 def _residual_slopes(solution: Solution) -> Float:

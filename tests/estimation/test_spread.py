@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -70,8 +71,13 @@ def test_weights_over_six_decades() -> None:
     assert m.allfit(starts=3, optimizers="newton")["criterion"].min() == pytest.approx(m.criterion, abs=1e-6)
 
 
-@pytest.mark.parametrize("exponent", [-300, -200, -8, 8, 152, 200, 300])
-@pytest.mark.parametrize("term", ["(x | g)", "cs(x | g)", "homcs(x | g)", "homdiag(x | g)"])
+@pytest.mark.parametrize(
+    ("term", "exponent"),
+    [
+        *itertools.product(("(x | g)", "cs(x | g)"), (-300, -200, -8, 8, 152, 200, 300)),
+        *itertools.product(("homcs(x | g)", "homdiag(x | g)"), (-100, -8, 8, 100)),
+    ],
+)
 @pytest.mark.filterwarnings("ignore::lmmsparse.errors.SingularFitWarning")
 def test_no_unit_of_a_column_is_beyond_the_starts(term: str, exponent: int) -> None:
     rng = np.random.default_rng(1)

@@ -94,6 +94,7 @@ def test_the_only_term_has_the_same_rows_in_types_1_and_2():
     assert_allclose(m.anova(type=2)["DenDF"], m.anova(type=1)["DenDF"], rtol=1e-9)
 
 
+@pytest.mark.filterwarnings("error::lmmsparse.errors.IdentifiabilityWarning")
 @pytest.mark.parametrize("ratio", [1.0, 60.0, 1e3, 1e4])
 @pytest.mark.parametrize("formula", ["y ~ f + (f | g)", "y ~ f + (0 + f | g)"])
 def test_degrees_of_freedom_do_not_depend_on_the_ratio_of_standard_deviations(formula, ratio):

@@ -116,7 +116,7 @@ def _profiled(model: FittedModel, which: Any, level: float, points: int, progres
 def _with_digits(wanted: list[Parameter], objective: Objective, asked: bool) -> list[Parameter]:
     """The parameters without fixed effects where only a fit from the rows has digits, which their profiles are not."""
     effects = [parameter.name for parameter in wanted if parameter.kind == "beta"]
-    if objective.working.engine.squares or not effects:
+    if not (objective.from_rows and effects):
         return wanted
     message = (
         "the residuals are so small beside the random effects that profiles of fixed effects lose their digits; "
