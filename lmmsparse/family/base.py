@@ -1,0 +1,115 @@
+"""What a family of distributions answers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmmsparse.arguments import as_text, shown
+from lmmsparse.errors import ArgumentError
+from lmmsparse.family.links import LINKS, Link
+from lmmsparse.family.rows import Rows, fisher, through
+
+Float = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Three = tuple[Float, Float, Float]
+Four = tuple[Float, Float, Float, Float]
+
+
+@dataclass(frozen=True)
+class Family(ABC):
+    """A distribution of the exponential dispersion family: E y = μ = g⁻¹(η), Var y = φ V(μ)/w.
+
+    Parameters
+    ----------
+    link : str, optional
+        The first of `links` unless it is named.
+
+    Attributes
+    ----------
+    links : tuple of str
+        What ``link`` can be, the default first.
+    has_dispersion : bool
+        Whether φ is estimated; else it is 1.
+    """
+
+    link: str = ""
+    name: ClassVar[str] = ""
+    links: ClassVar[tuple[str, ...]] = ()
+    has_dispersion: ClassVar[bool] = False
+    g: Link = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        word = self.links[0] if as_text(self.link) == "" else as_text(self.link)
+        if word not in self.links:
+            known = ", ".join(map(repr, self.links))
+            raise ArgumentError(f"the family {self.name} has the links {known}, got {shown(self.link)}")
+        object.__setattr__(self, "link", word)
+        object.__setattr__(self, "g", LINKS[word])
+
+    @abstractmethod
+    def deviance(self, y: Float, mu: Float) -> Float:
+        """Unit deviance d(y, μ), (n,)."""
+
+    @abstractmethod
+    def variance(self, mu: Float) -> Three:
+        """V(μ) and its first two derivatives."""
+
+    @abstractmethod
+    def slopes(self, y: Float, mu: Float) -> Four:
+        """The first four derivatives of −d(y, μ)/2 by μ."""
+
+    @abstractmethod
+    def by_log(self, y: Float, eta: Float) -> tuple[Float, Four, Three]:
+        """With μ = e^η: unit deviance, derivatives of −d/2 by η, and the expected weight with two derivatives.
+
+        In powers of μ of the smallest degree: those of a quotient leave the range of numbers before these do.
+        """
+
+    @abstractmethod
+    def saturated(self, y: Float, w: Float, phi: float) -> float:
+        """c(y, φ) = −2 log f(y; μ = y, φ/w), summed over the rows."""
+
+    @abstractmethod
+    def possible(self, y: Float) -> Mask:
+        """Which responses the distribution can have."""
+
+    @abstractmethod
+    def first_mean(self, y: Float, w: Float) -> Float:
+        """Means near the response and inside the range of every link, where iterations can begin."""
+
+    def has_mean(self, eta: Float, mu: Float) -> Mask:
+        """Whether η leads to a mean that the distribution can have."""
+        return self.g.inside(eta) & np.isfinite(mu)
+
+    def rows(self, y: Float, w: Float, eta: Float) -> Rows:
+        """The log-likelihood of every row and its derivatives.
+
+        Parameters
+        ----------
+        y, w, eta : (n,) arrays
+            Response, prior weights and linear predictor.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> rows = Poisson().rows(np.array([2.0]), np.ones(1), np.zeros(1))
+        >>> rows.score.tolist(), rows.observed[0].tolist()
+        ([1.0], [1.0])
+        """
+        with np.errstate(all="ignore"):  # outside of its range a row is marked by its deviance
+            mu = self.g.mean(eta)
+            inside = self.has_mean(eta, mu[0])
+            if self.link == "log":
+                deviance, slopes, expected = self.by_log(y, eta)
+            else:
+                deviance, slopes = self.deviance(y, mu[0]), through(self.slopes(y, mu[0]), mu)
+                expected = fisher(self.variance(mu[0]), mu)
+            first, second, third, fourth = slopes
+            deviance = np.where(inside, w * deviance, np.inf)
+            v, v1, v2 = expected
+        return Rows(deviance, w * first, (-w * second, -w * third, -w * fourth), (w * v, w * v1, w * v2))
