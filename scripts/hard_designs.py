@@ -1,6 +1,6 @@
 """Small hard designs: whether a fit ends above the lowest of many searches by another program's optimizer.
 
-    python scripts/hard_designs.py [--designs 5000] [--searches 20] [--first 0]
+    python -m scripts.hard_designs [--designs 5000] [--searches 20] [--first 0]
 
 Skewed and heavy-tailed covariates, 2 to 8 levels, 20 to 80 rows, one to three bars; every second design with weights
 over two decades and an outlying group.  The criterion is written once more, densely, and minimized by SciPy's L-BFGS-B
@@ -9,11 +9,8 @@ from well-spread starts.  A fit that is more than 1e-3 higher must say so.
 
 from __future__ import annotations
 
-import argparse
-import multiprocessing
 import warnings
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +19,7 @@ from scipy.optimize import minimize
 
 from lmmsparse import lmer
 from lmmsparse.errors import ConvergenceWarning, GroupingError
+from scripts.tried import outcomes
 
 Float = NDArray[np.float64]
 
@@ -210,27 +208,19 @@ def outcome(number: int, searches: int) -> Outcome:
 
 def main() -> int:
     """Try the designs and print what is too high; 1 when something is without a word of it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--designs", type=int, default=5000)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--searches", type=int, default=20)
-    parser.add_argument("--processes", type=int, default=1)
-    chosen = parser.parse_args()
-    numbers = range(chosen.first, chosen.first + chosen.designs)
-    with multiprocessing.Pool(chosen.processes) as pool:
-        outcomes, tried = [], pool.imap_unordered(partial(outcome, searches=chosen.searches), numbers, chunksize=10)
-        for one in tried:
-            outcomes.append(one)
-            if not one.excess <= SLACK:
-                said = "said" if one.said else "SILENT"
-                print(f"{one.number}: {one.excess:.4g} too high, {said}: {one.message}", flush=True)
-    high = [one for one in outcomes if not one.excess <= SLACK]
-    lower = sum(one.excess < -SLACK for one in outcomes)
-    evaluations = np.median([one.evaluations for one in outcomes])
+    tried = []
+    for one in outcomes(outcome, __doc__, designs=5000, searches=20):
+        tried.append(one)
+        if not one.excess <= SLACK:
+            said = "said" if one.said else "SILENT"
+            print(f"{one.number}: {one.excess:.4g} too high, {said}: {one.message}", flush=True)
+    high = [one for one in tried if not one.excess <= SLACK]
+    lower = sum(one.excess < -SLACK for one in tried)
+    evaluations = np.median([one.evaluations for one in tried])
     silent = sum(not one.said for one in high)
     print(
-        f"{len(outcomes)} designs: {len(high)} too high, {silent} of them silently; {lower} lower than all "
-        f"{chosen.searches} searches; {evaluations:g} evaluations (median)"
+        f"{len(tried)} designs: {len(high)} too high, {silent} of them silently; {lower} lower than all "
+        f"the searches; {evaluations:g} evaluations (median)"
     )
     return int(silent > 0)
 

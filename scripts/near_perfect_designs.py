@@ -1,6 +1,6 @@
 """Nearly perfect fits: whether every number that is reported is right to a millionth, or the fit says that it is not.
 
-    python scripts/near_perfect_designs.py [--designs 2000] [--first 0]
+    python -m scripts.near_perfect_designs [--designs 2000] [--first 0]
 
 Noise from 1e-2 to 1e-9 of the spread of nested, crossed and correlated random effects.  The criterion, σ̂, β̂, standard
 errors and random effects are computed once more at the reported θ̂ with 60 digits (mpmath, of the extra `test`), and the
@@ -9,8 +9,6 @@ criterion a little beside it, where it must not be lower.
 
 from __future__ import annotations
 
-import argparse
-import multiprocessing
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 
 from lmmsparse import lmer
 from lmmsparse.errors import ConvergenceWarning, PerfectFitWarning, RoundingWarning
+from scripts.tried import outcomes
 
 Float = NDArray[np.float64]
 
@@ -156,19 +155,13 @@ def shortfalls(number: int) -> tuple[int, list[str], bool, float]:
 
 def main() -> int:
     """Try the designs and print what is off; 1 when something is without a word of it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--designs", type=int, default=2000)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--processes", type=int, default=1)
-    chosen = parser.parse_args()
-    numbers, silent, off, warned, total = range(chosen.first, chosen.first + chosen.designs), 0, 0, 0, 0
-    with multiprocessing.Pool(chosen.processes) as pool:
-        for number, found, said, noise in pool.imap_unordered(shortfalls, numbers, chunksize=5):
-            total, off, warned = total + 1, off + bool(found), warned + said
-            if found:
-                silent += not said
-                heading = f"{number} (noise {noise:.1e}), {'said' if said else 'SILENT'}"
-                print(f"{heading}: {'; '.join(found[:4])}", flush=True)
+    silent, off, warned, total = 0, 0, 0, 0
+    for number, found, said, noise in outcomes(shortfalls, __doc__, designs=2000):
+        total, off, warned = total + 1, off + bool(found), warned + said
+        if found:
+            silent += not said
+            heading = f"{number} (noise {noise:.1e}), {'said' if said else 'SILENT'}"
+            print(f"{heading}: {'; '.join(found[:4])}", flush=True)
     print(
         f"{total} designs: {off} with a number that is off by more than {TOLERANCE:g}, {silent} of them silently; "
         f"{warned} warned"

@@ -1,6 +1,6 @@
 """Realistic designs: whether a fit of ordinary data warns of what is not there, or misses a lower minimum.
 
-    python scripts/realistic_designs.py [--designs 2300] [--first 0] [--searches 6]
+    python -m scripts.realistic_designs [--designs 2300] [--first 0] [--searches 6]
 
 Repeated measures, crossed subjects and items, schools, randomized blocks, growth curves and meta-analytic weights, of
 the sizes and ratios of variances that papers report, balanced and with missing rows.  No fit of theirs may warn, but of
@@ -9,12 +9,9 @@ a variance at its end, or of several minima that searches by another optimizer f
 
 from __future__ import annotations
 
-import argparse
-import multiprocessing
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +20,7 @@ from scipy.optimize import minimize
 
 from lmmsparse import lmer
 from lmmsparse.errors import SeveralMinimaWarning, SingularFitWarning
+from scripts.tried import outcomes
 
 Float = NDArray[np.float64]
 Data = dict[str, Any]
@@ -154,24 +152,16 @@ def outcome(number: int, searches: int) -> Outcome:
 
 def main() -> int:
     """Try the designs and print the faults; 1 when there are any."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--designs", type=int, default=2300)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--searches", type=int, default=6)
-    parser.add_argument("--processes", type=int, default=1)
-    chosen = parser.parse_args()
-    numbers = range(chosen.first, chosen.first + chosen.designs)
-    with multiprocessing.Pool(chosen.processes) as pool:
-        outcomes, tried = [], pool.imap_unordered(partial(outcome, searches=chosen.searches), numbers, chunksize=10)
-        for one in tried:
-            outcomes.append(one)
-            for fault in one.faults:
-                print(f"{one.number}: {fault}", flush=True)
-    wrong = sum(bool(one.faults) for one in outcomes)
-    evaluations = np.median([one.evaluations for one in outcomes])
+    tried = []
+    for one in outcomes(outcome, __doc__, designs=2300, searches=6):
+        tried.append(one)
+        for fault in one.faults:
+            print(f"{one.number}: {fault}", flush=True)
+    wrong = sum(bool(one.faults) for one in tried)
+    evaluations = np.median([one.evaluations for one in tried])
     print(
-        f"{len(outcomes)} designs: {wrong} with a false alarm or a higher minimum; "
-        f"{sum(one.singular for one in outcomes)} singular; {evaluations:g} evaluations (median)"
+        f"{len(tried)} designs: {wrong} with a false alarm or a higher minimum; "
+        f"{sum(one.singular for one in tried)} singular; {evaluations:g} evaluations (median)"
     )
     return int(wrong > 0)
 
