@@ -83,14 +83,16 @@ def _units(objective: Objective, solution: Solution) -> list[Float]:
 
 @dataclass(frozen=True, eq=False)
 class KenwardRoger:
-    """What the tests need, for β in units of its own.
+    """What the tests need, for β of orthonormal columns: a predictor far from its origin keeps its digits there.
 
     Attributes
     ----------
     beta_units : (p,) array
         Powers of two, about the sizes of the standard errors: in the user's units squares may be no numbers.
-    fixed, adjusted : (p, p) arrays
-        Covariance matrix of β̂, and the adjusted one.
+    basis : (p, p) array
+        From β of the orthonormal columns to β in these units.
+    F, A : (p, p) arrays
+        Covariance matrix of β̂ of the orthonormal columns, and the adjusted one.
     P : (parameters, p, p) array
         −XᵀV⁻¹G_iV⁻¹X.
     W : (parameters, parameters) array
@@ -98,10 +100,25 @@ class KenwardRoger:
     """
 
     beta_units: Float
-    fixed: Float
-    adjusted: Float
+    basis: Float
+    F: Float
+    A: Float
     P: Float
     W: Float
+
+    @property
+    def fixed(self) -> Float:
+        """Covariance matrix of β̂ in its units, (p, p)."""
+        return np.asarray(self.basis @ self.F @ self.basis.T)
+
+    @property
+    def adjusted(self) -> Float:
+        """The adjusted one."""
+        return np.asarray(self.basis @ self.A @ self.basis.T)
+
+    def rows(self, L: Float) -> Float:
+        """Contrasts of the user's β, (m, p), as those of β of the orthonormal columns."""
+        return np.asarray((L * self.beta_units) @ self.basis)
 
 
 def kenward_roger(objective: Objective, point: Point) -> KenwardRoger:
@@ -123,16 +140,8 @@ def kenward_roger(objective: Objective, point: Point) -> KenwardRoger:
     U = np.tensordot(W, Q, axes=2) - (PF @ np.tensordot(W, P, axes=1)).sum(axis=0)
     coordinates, scale = objective.design.coordinates, float(np.sqrt(point.sigma2)) * objective.response.scale
     beta_units = coordinates.beta_units(scale)
-    to_user = coordinates.beta_map(scale) / beta_units[:, None]
-    # P for these columns and in the unit of their covariance matrix
-    back = np.linalg.inv(to_user)
-    return KenwardRoger(
-        beta_units=beta_units,
-        fixed=to_user @ F @ to_user.T,
-        adjusted=to_user @ (F + F @ (U + U.T) @ F) @ to_user.T,
-        P=back.T @ P @ back,
-        W=W,
-    )
+    basis = coordinates.beta_map(scale) / beta_units[:, None]
+    return KenwardRoger(beta_units, basis, F, F + F @ (U + U.T) @ F, P, W)
 
 
 @remembered
@@ -148,8 +157,9 @@ def kr_test(L: Float, beta: Float, known: KenwardRoger) -> FTest:
     ----------
     L : (m, p) array of full row rank
     """
-    (L, _), beta = scaled_rows(L, known.beta_units), beta / known.beta_units
-    q, FL = len(L), known.fixed @ L.T
+    (scaled, _), beta = scaled_rows(L, known.beta_units), beta / known.beta_units
+    estimate, L = scaled @ beta, scaled @ known.basis
+    q, FL = len(L), known.F @ L.T
     # tr(ΘFP_iF) and tr(ΘFP_iFΘFP_jF) with Θ = Lᵀ(LFLᵀ)⁻¹L, by matrices with q rows
     M = np.linalg.solve(L @ FL, FL.T @ known.P @ FL)
     single = np.trace(M, axis1=1, axis2=2)
@@ -168,8 +178,7 @@ def kr_test(L: Float, beta: Float, known: KenwardRoger) -> FTest:
         scale = 1.0 if abs(df - 2.0) < 1e-2 else df * (1.0 - A2 / q) / (df - 2.0)
     else:  # the covariance matrix of Lβ̂ is as good as known
         df, scale = np.inf, 1.0 - A2 / q
-    estimate = L @ beta
-    statistic = scale * float(estimate @ np.linalg.solve(L @ known.adjusted @ L.T, estimate)) / q
+    statistic = scale * float(estimate @ np.linalg.solve(L @ known.A @ L.T, estimate)) / q
     return FTest(q, df, statistic, float(f_upper(statistic, q, df)), scale)
 
 

@@ -113,12 +113,12 @@ def kenward_roger_rows(X: Float, known: KenwardRoger) -> tuple[Float, Float]:
 
     For a single row their degrees of freedom are 2(xᵀCx)²/Σ W_ij g_i g_j with g_i = xᵀCP_iCx.
     """
-    X = X * known.beta_units
-    XF = X @ known.fixed
+    X = known.rows(X)
+    XF = X @ known.F
     g = np.column_stack([np.einsum("ma,ab,mb->m", XF, P, XF, optimize=True) for P in known.P])
     value = np.einsum("ma,ma->m", XF, X)
     df = _ratio(value, np.einsum("mi,ij,mj->m", g, known.W, g, optimize=True))
-    return np.einsum("ma,ab,mb->m", X, known.adjusted, X, optimize=True), df
+    return np.einsum("ma,ab,mb->m", X, known.A, X, optimize=True), df
 
 
 def _ratio(value: Float, spread: Float) -> Float:

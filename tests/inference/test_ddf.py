@@ -253,7 +253,7 @@ def test_kenward_roger_of_many_columns() -> None:
 
 def test_with_known_variances_kenward_roger_is_a_chi_squared_test() -> None:
     m = lmer("Reaction ~ Days + (1 | Subject)", load_dataset("sleepstudy"))
-    known = replace(m.kenward_roger, W=np.zeros_like(m.kenward_roger.W), adjusted=m.kenward_roger.fixed)
+    known = replace(m.kenward_roger, W=np.zeros_like(m.kenward_roger.W), A=m.kenward_roger.F)
     test, wald = kr_test(np.eye(2), m.fixef.to_numpy(), known), m.contest(np.eye(2), ddf=None)
     assert (test.den_df, test.scale) == (np.inf, 1.0)
     assert_allclose([test.statistic, test.p_value], wald[["F", "p_value"]].to_numpy()[0], rtol=1e-9)

@@ -137,3 +137,17 @@ def test_no_unit_of_a_predictor_changes_its_tests(unit, ddf):
         one = want.predict(at, re_form=0, interval="confidence", ddf=ddf)
         other = got.predict({"Days": unit * np.array(at["Days"])}, re_form=0, interval="confidence", ddf=ddf)
         assert_allclose(other, one, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shift", [2020.0, 1e6, 1e7])
+def test_a_predictor_far_from_its_origin_keeps_the_digits_of_its_tests(shift):
+    rng = np.random.default_rng(3)
+    g, x = rng.integers(0, 8, 60), np.round(rng.normal(size=60), 3)
+    y = 1 + 0.5 * x + 5 * rng.normal(size=8)[g] + 5 * rng.normal(size=8)[g] * x + rng.normal(size=60)
+    near, far = (lmer("y ~ x + (x | g)", {"y": y, "x": x + by, "g": g}) for by in (0.0, shift))
+    for ddf in ("satterthwaite", "kenward-roger"):
+        assert far.df_fixed(ddf).iloc[1] == pytest.approx(near.df_fixed(ddf).iloc[1], rel=1e-5)
+        row = [[0.0, 1.0]]
+        assert far.contest(row, ddf=ddf)["F"].iloc[0] == pytest.approx(
+            near.contest(row, ddf=ddf)["F"].iloc[0], rel=1e-5
+        )
