@@ -105,3 +105,13 @@ def test_profiles_of_fixed_effects_without_digits_are_left_out() -> None:
     with pytest.raises(ArgumentError, match="profiles of fixed effects"):
         m.profile(["x"])
     assert len(lmer("y ~ x + (1 | g)", nearly_perfect(1e-3)).profile().curves) == 4
+
+
+def test_influence_on_nearly_perfect_fits_says_what_it_lacks() -> None:
+    m = lmer("y ~ x + (1 | g)", nearly_perfect(1e-7))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        refitted = m.influence("g", refit=True)
+        with pytest.raises(RoundingWarning, match="refit=True"):
+            m.influence("g")
+    assert np.isfinite(refitted.sigma).all()

@@ -15,7 +15,7 @@ from lmmsparse.diagnostics.influence.result import Influence
 from lmmsparse.diagnostics.influence.sets import sets_of_rows
 from lmmsparse.diagnostics.influence.theta_held import held_estimates
 from lmmsparse.diagnostics.influence.theta_refitted import refitted_estimates
-from lmmsparse.errors import ArgumentError, RankDeficiencyWarning
+from lmmsparse.errors import ArgumentError, RankDeficiencyWarning, RoundingWarning
 from lmmsparse.fitted.means import fitted_means
 from lmmsparse.fitted.model import FittedModel
 from lmmsparse.numerics.threads import single_threaded_blas
@@ -51,6 +51,8 @@ def influence(model: FittedModel, group: Any = None, refit: bool = False) -> Inf
     RankDeficiencyWarning
         Without some sets the rows do not determine all fixed effects, or leave no degree of freedom: what they do
         not determine is NaN.
+    RoundingWarning
+        The fit is nearly perfect: what is left without some rows has lost digits.
 
     Notes
     -----
@@ -85,7 +87,15 @@ def influence(model: FittedModel, group: Any = None, refit: bool = False) -> Inf
     failed = np.isnan(table.sigma) & np.isnan(table.beta).all(axis=1)
     lost = np.isnan(table.std_error).any(axis=1) | np.isnan(table.sigma)
     lost[list(failures)] = False
-    _warn_undetermined(lost, name, labels)
+    if model.objective.from_rows and not again:
+        warnings.warn(
+            "influence: the residuals are so small beside the random effects that their sums of squares without some "
+            "rows lose digits, down to NaN; refit=True fits the other rows again",
+            RoundingWarning,
+            stacklevel=2,
+        )
+    else:
+        _warn_undetermined(lost, name, labels)
     return Influence(
         group=name,
         refit=again,
