@@ -74,6 +74,10 @@ class Family(ABC):
     def saturated(self, y: Float, w: Float, phi: float) -> float:
         """c(y, φ) = −2 log f(y; μ = y, φ/w), summed over the rows."""
 
+    def dispersion(self, y: Float, w: Float, penalized: float) -> float:
+        """The φ that minimizes F/φ + c(y, φ) for F = D + ‖u‖²; 1 where none is estimated."""
+        return penalized / len(y) if self.has_dispersion else 1.0
+
     @abstractmethod
     def possible(self, y: Float) -> Mask:
         """Which responses the distribution can have."""

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, gammaln, xlogy
+from scipy.optimize import brentq
+from scipy.special import digamma, expit, gammaln, xlogy
 
 from lmmsparse.family.base import Family, Four, Three
 from lmmsparse.family.links import capped_exp
@@ -139,6 +140,15 @@ class Gamma(Family):
         """As `Family.possible`."""
         return (y > 0.0) & np.isfinite(y)
 
+    def dispersion(self, y: Float, w: Float, penalized: float) -> float:
+        """As `Family.dispersion`: the root of F + 2 Σ w (ψ(a) − log a), a = w/φ, which increases with log φ."""
+
+        def slope(log_phi: float) -> float:
+            a = w * np.exp(-log_phi)
+            return penalized + 2.0 * float((w * (digamma(a) - np.log(a))).sum())
+
+        return float(np.exp(brentq(slope, -40.0, 40.0, xtol=1e-14, rtol=1e-15)))
+
     def first_mean(self, y: Float, w: Float) -> Float:
         """As `Family.first_mean`."""
         return y
@@ -178,6 +188,10 @@ class InverseGaussian(Gamma):
         a = y * r
         slopes = ((a - 1.0) * r, (1.0 - 2.0 * a) * r, (4.0 * a - 1.0) * r, (1.0 - 8.0 * a) * r)
         return (a - 1.0) ** 2 / y, slopes, (r, -r, r)
+
+    def dispersion(self, y: Float, w: Float, penalized: float) -> float:
+        """As `Family.dispersion`."""
+        return penalized / len(y)
 
     def saturated(self, y: Float, w: Float, phi: float) -> float:
         """As `Family.saturated`."""

@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lmmsparse.covariance.charts import places
-from lmmsparse.covariance.structure import Covariance
+from lmmsparse.covariance.structure import Covariance, raised
+from lmmsparse.errors import FactorizationError
+from lmmsparse.pls.layout import Shapes
 from lmmsparse.pls.solution import Entries
+
+Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,35 @@ def blocks_of(structures: Sequence[Covariance], members: Sequence[tuple[int, ...
     parameters = places([structure.n_theta for structure in structures])
     supports = places([len(structure.support[0]) for structure in structures])
     return tuple(Block(structure, parameters[t], supports[t], *where[t]) for t, structure in enumerate(structures))
+
+
+def templates_of(blocks: Sequence[Block], shapes: Shapes, theta: Float) -> list[Float]:
+    """λ of every grouping factor, block diagonal over its terms: (…, K_g, K_g) of θ (…, n_theta)."""
+    leading = np.shape(theta)[:-1]
+    out = [np.zeros((*leading, K, K)) for _, K in shapes]
+    for block in blocks:
+        template = block.structure.template(theta[..., block.parameters])
+        out[block.factor][..., block.columns, block.columns] = template
+    return out
+
+
+def lifted(blocks: Sequence[Block], templates: list[Float], smallest: float) -> tuple[list[Float], bool]:
+    """Templates in which no direction of a term has a standard deviation below the smallest, and whether none had.
+
+    Raises
+    ------
+    FactorizationError
+        They hold what is no number.
+    """
+    if not all(np.isfinite(lam).all() for lam in templates):
+        raise FactorizationError("a standard deviation is beyond floating-point numbers at this theta")
+    exact = True
+    for block in blocks:
+        own = templates[block.factor][block.columns, block.columns]
+        higher = raised(own, smallest)
+        if higher is not own:
+            templates[block.factor][block.columns, block.columns], exact = higher, False
+    return templates, exact
 
 
 def entries_of(blocks: Sequence[Block]) -> Entries:

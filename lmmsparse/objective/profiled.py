@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmmsparse.covariance.charts import Chart, chart_around
-from lmmsparse.covariance.structure import Covariance, raised
+from lmmsparse.covariance.structure import Covariance
 from lmmsparse.crossproducts.blocks import CrossProducts
-from lmmsparse.errors import FactorizationError
-from lmmsparse.objective.blocks import Block, entries_of
+from lmmsparse.objective.blocks import Block, entries_of, lifted, templates_of
 from lmmsparse.objective.points import Derivatives, Point
 from lmmsparse.pls.engine import Engine, Loaded
 from lmmsparse.pls.plan import Plan
@@ -72,12 +71,7 @@ class WorkingObjective:
 
     def templates(self, theta: Float) -> list[Float]:
         """λ of every grouping factor, block diagonal over its terms: (…, K_g, K_g) of θ (…, n_theta)."""
-        leading = np.shape(theta)[:-1]
-        out = [np.zeros((*leading, K, K)) for _, K in self.products.pattern.shapes]
-        for block in self.blocks:
-            template = block.structure.template(theta[..., block.parameters])
-            out[block.factor][..., block.columns, block.columns] = template
-        return out
+        return templates_of(self.blocks, self.products.pattern.shapes, theta)
 
     def exact(self, theta: Float) -> Point:
         """Factor M(θ), profile β, u and σ² out, and evaluate the criterion."""
@@ -112,15 +106,7 @@ class WorkingObjective:
         The point keeps θ; its numbers are those of the nearby templates, and its value is off by less than rounding
         unless the score of a vanishing variance is huge.
         """
-        templates, exact = self.templates(theta), True
-        if not all(np.isfinite(lam).all() for lam in templates):
-            raise FactorizationError("a standard deviation is beyond floating-point numbers at this theta")
-        for block in self.blocks:
-            own = templates[block.factor][block.columns, block.columns]
-            lifted = raised(own, SMALLEST_SPREAD)
-            if lifted is not own:
-                templates[block.factor][block.columns, block.columns], exact = lifted, False
-        return self._point(theta, templates, exact)
+        return self._point(theta, *lifted(self.blocks, self.templates(theta), SMALLEST_SPREAD))
 
     def differentiate(self, point: Point) -> Derivatives:
         """Gradient and Hessian of the criterion at a point of `evaluate`.

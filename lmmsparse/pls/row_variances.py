@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from lmmsparse.design.coordinates import WorkingDesign
 from lmmsparse.frame import Codes
 from lmmsparse.numerics.dense import cholesky_inverse, row_chunks, solve_lower
-from lmmsparse.pls.factor import SelectedInverse
+from lmmsparse.pls.factor import Factor, SelectedInverse
 from lmmsparse.pls.level_pairs import have_blocks, unseen_products
 from lmmsparse.pls.plan import Plan
 from lmmsparse.pls.solution import Solution
@@ -110,22 +111,33 @@ class RowVariances:
 
     def __call__(self, solution: Solution) -> Float:
         """v of every row, (m,)."""
-        factors = self._rows.factors
-        U: list[Float] = []
-        total = np.zeros(len(self._rows.X))
-        scaled = [one.columns @ solution.templates[one.factor] for one in factors]  # rows of ZΛ, K_g numbers each
-        if factors:
-            inverse, U = solution.inverse(couplings=bool(self._seen)), solution.fixed_modes()
-            for one, z in zip(factors, scaled, strict=True):
-                _add_own(total, z, inverse.diagonal[one.factor], one.codes, self._known[one.factor])
-            for i, j, seen, blocks in self._seen:
-                _add_pairs(total, scaled[i], scaled[j], seen, blocks, inverse)
-            for i, j, unseen in self._unseen:
-                left, right = ((factors[k].factor, factors[k].codes[unseen], scaled[k][unseen]) for k in (i, j))
-                total[unseen] += 2.0 * unseen_products(solution.factor, inverse, left, right)
+        scaled, total = self._scaled(solution.templates), np.zeros(len(self._rows.X))
+        if scaled:
+            self._add_effects(total, scaled, solution.factor, solution.inverse(couplings=bool(self._seen)))
         if self._rows.X.shape[1]:
-            self._add_fixed(total, scaled, U, solution.fixed_factor)
+            self._add_fixed(total, scaled, solution.fixed_modes(), solution.fixed_factor)
         return np.asarray(np.maximum(total, 0.0))  # a variance that is zero may round to less
+
+    def effects(self, templates: Sequence[Float], factor: Factor, inverse: SelectedInverse) -> Float:
+        """z̃ᵀM⁻¹z̃ of every row, (m,), from a factor of M with its inverse on the couplings."""
+        total = np.zeros(len(self._rows.X))
+        self._add_effects(total, self._scaled(templates), factor, inverse)
+        return total
+
+    def _scaled(self, templates: Sequence[Float]) -> list[Float]:
+        """Rows of ZΛ, K_g numbers each."""
+        return [one.columns @ templates[one.factor] for one in self._rows.factors]
+
+    def _add_effects(self, total: Float, scaled: list[Float], factor: Factor, inverse: SelectedInverse) -> None:
+        """Add z̃ᵀM⁻¹z̃, in place."""
+        factors = self._rows.factors
+        for one, z in zip(factors, scaled, strict=True):
+            _add_own(total, z, inverse.diagonal[one.factor], one.codes, self._known[one.factor])
+        for i, j, seen, blocks in self._seen:
+            _add_pairs(total, scaled[i], scaled[j], seen, blocks, inverse)
+        for i, j, unseen in self._unseen:
+            left, right = ((factors[k].factor, factors[k].codes[unseen], scaled[k][unseen]) for k in (i, j))
+            total[unseen] += 2.0 * unseen_products(factor, inverse, left, right)
 
     def _add_fixed(self, total: Float, scaled: list[Float], U: list[Float], fixed_factor: Float) -> None:
         """Add x̃ᵀ (XᵀV⁻¹X)⁻¹ x̃, in place."""
