@@ -82,11 +82,17 @@ class Ends:
         return [(self.theta[i], int(self.evaluations[i])) for i in lower + open_ones[:MOST_OPEN]]
 
     @classmethod
-    def of(cls, parts: list[Optima[Points]]) -> Ends:
-        """Several calls as one."""
+    def of(cls, optima: Optima[Points]) -> Ends:
+        """Of one call; where nothing was found the value is infinite."""
+        value = np.nan_to_num(optima.points.value, nan=np.inf)
+        return cls(optima.theta, value, optima.settled, optima.evaluations)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Ends]) -> Ends:
+        """Several as one."""
         return cls(
             np.concatenate([part.theta for part in parts]),
-            np.concatenate([np.nan_to_num(part.points.value, nan=np.inf) for part in parts]),
+            np.concatenate([part.value for part in parts]),
             np.concatenate([part.settled for part in parts]),
             np.concatenate([part.evaluations for part in parts]),
         )
@@ -101,13 +107,13 @@ def spread_ends(objective: Objective) -> Ends | None:
     first = np.vstack([*other_starts(objective), spread_starts(objective, count, rng)])
     found = [_searched(stacked, first, np.zeros(len(first), dtype=np.intp))]
     while len(found) <= MORE_CALLS:
-        ends = Ends.of(found)
+        ends = Ends.joined(found)
         same = np.count_nonzero(ends.value <= ends.value.min() + SAME)
         if same == len(ends.value) or (len(found) > 1 and same >= ENOUGH):
             break
         more = spread_starts(objective, count, rng)
         found.append(_searched(stacked, more, np.zeros(count, dtype=np.intp)))
-    return Ends.of(found)
+    return Ends.joined(found)
 
 
 def _are_worthwhile(objective: Objective) -> bool:
@@ -126,11 +132,11 @@ def lowest_ends(objective: Objective, stacked: StackedObjective, which: Index) -
     count, rng = _starts_of(objective), np.random.default_rng(0)
     starts, parts = spread_starts(objective, count, rng), []
     for some in np.array_split(which, -(-len(which) * count // MOST_TOGETHER)):
-        ends = Ends.of([_searched(stacked, np.tile(starts, (len(some), 1)), np.repeat(some, count))])
+        ends = _searched(stacked, np.tile(starts, (len(some), 1)), np.repeat(some, count))
         lowest = np.arange(len(some)) * count + ends.value.reshape(-1, count).argmin(axis=1)
         spent = ends.evaluations.reshape(-1, count).sum(axis=1)
         parts.append(Ends(ends.theta[lowest], ends.value[lowest], ends.settled[lowest], spent))
-    return Ends(*(np.concatenate(arrays) for arrays in zip(*(vars(part).values() for part in parts), strict=True)))
+    return Ends.joined(parts)
 
 
 def _starts_of(objective: Objective) -> int:
@@ -139,12 +145,13 @@ def _starts_of(objective: Objective) -> int:
     return STARTS[min(directions, len(STARTS)) - 1] * (CORRELATED if correlated else 1)
 
 
-def _searched(stacked: StackedObjective, starts: Float, responses: Index) -> Optima[Points]:
+def _searched(stacked: StackedObjective, starts: Float, responses: Index) -> Ends:
     def points(theta: Float, which: Index) -> Points:
         return stacked.points(theta, responses[which])
 
     with np.errstate(all="ignore"):  # far away there is nothing, which the points say
-        return search(points, stacked.chart, starts, ROUGH, near_zero=0.0, patience=PATIENCE, most_steps=MOST_STEPS)
+        optima = search(points, stacked.chart, starts, ROUGH, near_zero=0.0, patience=PATIENCE, most_steps=MOST_STEPS)
+    return Ends.of(optima)
 
 
 def is_uneven(objective: Objective) -> bool:
