@@ -11,7 +11,7 @@ from benchmarks.bounds import verdicts
 from benchmarks.models import MODELS
 from benchmarks.peers import LIBRARY, PEERS
 from benchmarks.records import Record, Results
-from benchmarks.report import markdown_table, megabytes, seconds_text
+from benchmarks.report import evaluations_text, markdown_table, megabytes, seconds_text
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 # Two criteria of one model that differ by less are the same to the eye of a table.
@@ -98,7 +98,7 @@ def _memory_cell(one: Record) -> str:
 
 
 def _evaluations_cell(one: Record) -> str:
-    return "" if one.evaluations is None else str(one.evaluations)
+    return "" if one.evaluations is None else evaluations_text(one)
 
 
 def _criterion_cell(results: Results, one: Record) -> str:

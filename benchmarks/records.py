@@ -36,7 +36,9 @@ class Record:
     criterion_ml : float or None
         −2 log-likelihood of the same model by ML where a program gives both, to compare those that have ML only.
     evaluations : int or None
-        Of the objective; None when the program does not tell.
+        Of the objective, in the search that won; None when the program does not tell.
+    evaluations_all : int or None
+        In all searches.
     limit : float
         Seconds after which the process was, or would have been, stopped.
     note : str
@@ -59,6 +61,7 @@ class Record:
     kind: str = ""
     criterion_ml: float | None = None
     evaluations: int | None = None
+    evaluations_all: int | None = None
     limit: float = 0.0
     note: str = ""
     version: str = ""

@@ -22,13 +22,19 @@ def _three(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}".rstrip(".")
 
 
+def evaluations_text(record: Record) -> str:
+    """Those of the search that won, and of all searches where there were others: "7 of 152"."""
+    others = record.evaluations_all not in (None, record.evaluations)
+    return f"{record.evaluations} of {record.evaluations_all}" if others else f"{record.evaluations}"
+
+
 def line(record: Record) -> str:
     """One record on one line."""
     head = f"{record.model:<20} {record.peer:<11}"
     if record.status != "ok" or record.median_seconds is None or record.first_seconds is None:
         return f"{head} {record.status}: {record.reason}"
     memory = "" if record.bytes is None else megabytes(record.bytes)
-    evaluations = "" if record.evaluations is None else f"{record.evaluations} evaluations"
+    evaluations = "" if record.evaluations is None else f"{evaluations_text(record)} evaluations"
     criterion = "" if record.criterion is None else f"{record.kind} {record.criterion:.6f}"
     return (
         f"{head} {seconds_text(record.median_seconds):>8}  first {seconds_text(record.first_seconds):>8}  "

@@ -29,7 +29,9 @@ class Outcome:
         REML criterion or −2 log-likelihood, with all the constants that lme4 counts.
     kind : {"REML", "ML"}
     evaluations : int or None
-        Of the objective; None when the program does not tell.
+        Of the objective, in the search that won; None when the program does not tell.
+    evaluations_all : int or None
+        In all searches.
     note : str
     """
 
@@ -37,6 +39,7 @@ class Outcome:
     kind: str
     evaluations: int | None = None
     note: str = ""
+    evaluations_all: int | None = None
 
 
 class Adapter(ABC):

@@ -29,7 +29,9 @@ class Lmmsparse(Adapter):
         return lmer(model.formula, data)
 
     def outcome(self, fitted: Any) -> Outcome:
-        return Outcome(fitted.criterion, "REML", fitted.optinfo.evaluations)
+        # an older version, in a comparison, does not count them all
+        counted = getattr(fitted.optinfo, "evaluations_all", None)
+        return Outcome(fitted.criterion, "REML", fitted.optinfo.evaluations, evaluations_all=counted)
 
     def criterion_ml(self, fitted: Any) -> float | None:
         return float(fitted.refit_ml().criterion) if fitted.nobs <= LARGEST_ML else None

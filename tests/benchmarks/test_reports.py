@@ -6,7 +6,7 @@ from benchmarks.bounds import Criterion, Evaluations, Faster, Memory, Seconds, v
 from benchmarks.compare import compare, compare_rounds
 from benchmarks.page import PAGE, blocks, filled
 from benchmarks.records import Record, Results, last_line, load, record, save
-from benchmarks.report import line, megabytes, seconds_text
+from benchmarks.report import evaluations_text, line, megabytes, seconds_text
 
 MACHINE = {"cpu": "a processor", "cores": 2, "memory_gb": 16, "system": "Linux x86_64", "python": "3.11"}
 
@@ -166,3 +166,10 @@ def test_comparison_takes_the_median_of_the_rounds():
 def test_tiny_differences_are_noise():
     base, head = ok("a", "lmmsparse", 1e-5, bytes=0.0), ok("a", "lmmsparse", 3e-5, bytes=5e5)
     assert compare_rounds([base], [head], tolerance=1.3).faults == ()
+
+
+def test_evaluations_of_other_searches_are_shown():
+    assert evaluations_text(ok("m", "lmmsparse", 1.0, evaluations=7, evaluations_all=152)) == "7 of 152"
+    assert evaluations_text(ok("m", "lmmsparse", 1.0, evaluations=7, evaluations_all=7)) == "7"
+    assert evaluations_text(ok("m", "lme4", 1.0, evaluations=70)) == "70"
+    assert "7 of 152 evaluations" in line(ok("m", "lmmsparse", 1.0, evaluations=7, evaluations_all=152))
