@@ -39,7 +39,7 @@ from lmmsparse.objective.sensitivity import Differentiate, Sensitivity, covarian
 from lmmsparse.objective.stacked import StackedObjective
 from lmmsparse.pls.engine import choose_engine
 from lmmsparse.pls.orthogonal import LoadedOrthogonal, Orthogonal
-from lmmsparse.pls.plan import Plan
+from lmmsparse.pls.plan import Plan, check_vectors
 from lmmsparse.pls.rounding import rounding_of
 from lmmsparse.pls.row_variances import RowVariances, WorkingRows, leverages
 
@@ -390,6 +390,7 @@ def make_objective(
     response, X, terms, weights, memory_limit = _checked_parts(response, X, terms, weights, memory_limit)
     checked_flag("make_objective", "reml", reml)
     design = working_design(X, terms, weights)
+    check_vectors([(one.n_levels, one.columns.shape[1]) for one in design.blocks], X.shape[1], memory_limit)
     y, coordinates = working_response(response, design, weights)
     products = cross_products(design, y, weights)
     groups = tuple(block.group for block in design.blocks)

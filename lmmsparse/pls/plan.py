@@ -258,6 +258,17 @@ def plan_of(pattern: Pattern, p: int, groups: tuple[str, ...], memory_limit: flo
     return plan
 
 
+def check_vectors(shapes: Shapes, p: int, memory_limit: float) -> None:
+    """Refuse a model whose vectors alone are beyond memory, before anything is summed over the rows."""
+    needed = 8.0 * _vector_numbers(shapes, p)
+    if needed > memory_limit:
+        levels, columns = max(shapes, key=lambda shape: shape[1])
+        raise MemoryLimitError(
+            f"one evaluation of this model needs {needed:.3g} bytes and more, and the limit is {memory_limit:.3g}: "
+            f"{columns} columns on {levels} levels. Use fewer columns a level."
+        )
+
+
 def _vector_numbers(shapes: Shapes, p: int) -> float:
     """Numbers in the vectors of random effects that wait together while the derivatives are computed.
 
