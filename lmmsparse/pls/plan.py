@@ -28,6 +28,9 @@ from lmmsparse.pls.layout import (
 Index = NDArray[np.int32]
 Pointer = NDArray[np.int64]
 
+# Columns of a factor whose products take longer to sum than the model would to be refused.
+WIDE = 50
+
 
 @dataclass(frozen=True)
 class PeeledBlock:
@@ -259,13 +262,14 @@ def plan_of(pattern: Pattern, p: int, groups: tuple[str, ...], memory_limit: flo
 
 
 def check_vectors(shapes: Shapes, p: int, memory_limit: float) -> None:
-    """Refuse a model whose vectors alone are beyond memory, before anything is summed over the rows."""
+    """Refuse a wide term whose vectors alone are beyond memory, before its products are summed over the rows."""
     needed = 8.0 * _vector_numbers(shapes, p)
-    if needed > memory_limit:
-        levels, columns = max(shapes, key=lambda shape: shape[1])
+    levels, columns = max(shapes, key=lambda shape: shape[1])
+    if columns > WIDE and needed > memory_limit:
         raise MemoryLimitError(
-            f"one evaluation of this model needs {needed:.3g} bytes and more, and the limit is {memory_limit:.3g}: "
-            f"{columns} columns on {levels} levels. Use fewer columns a level."
+            f"one evaluation of this model needs {needed:.3g} bytes and more, and the limit is {memory_limit:.3g} "
+            f"bytes: a factor of {levels} levels has {columns} columns. Use fewer columns a level, or raise the limit "
+            "with control={'memory_limit': bytes}."
         )
 
 
