@@ -100,7 +100,7 @@ class Family(ABC):
 
         Examples
         --------
-        >>> import numpy as np
+        >>> from lmmsparse.family import Poisson
         >>> rows = Poisson().rows(np.array([2.0]), np.ones(1), np.zeros(1))
         >>> rows.score.tolist(), rows.observed[0].tolist()
         ([1.0], [1.0])

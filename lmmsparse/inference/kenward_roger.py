@@ -116,10 +116,6 @@ class KenwardRoger:
         """The adjusted one."""
         return np.asarray(self.basis @ self.A @ self.basis.T)
 
-    def rows(self, L: Float) -> Float:
-        """Contrasts of the user's β, (m, p), as those of β of the orthonormal columns."""
-        return np.asarray((L * self.beta_units) @ self.basis)
-
 
 def kenward_roger(objective: Objective, point: Point) -> KenwardRoger:
     """Adjusted covariance matrix of β̂ of a REML fit.

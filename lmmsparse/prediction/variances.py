@@ -113,7 +113,7 @@ def kenward_roger_rows(X: Float, known: KenwardRoger) -> tuple[Float, Float]:
 
     For a single row their degrees of freedom are 2(xᵀCx)²/Σ W_ij g_i g_j with g_i = xᵀCP_iCx.
     """
-    X = known.rows(X)
+    X = (X * known.beta_units) @ known.basis
     XF = X @ known.F
     g = np.column_stack([np.einsum("ma,ab,mb->m", XF, P, XF, optimize=True) for P in known.P])
     value = np.einsum("ma,ma->m", XF, X)
