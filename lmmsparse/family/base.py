@@ -9,7 +9,6 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lmmsparse.arguments import as_text, shown
 from lmmsparse.errors import ArgumentError
 from lmmsparse.family.links import LINKS, Link
 from lmmsparse.family.rows import Rows, fisher, through
@@ -44,10 +43,11 @@ class Family(ABC):
     g: Link = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        word = self.links[0] if as_text(self.link) == "" else as_text(self.link)
+        given = str(self.link) if isinstance(self.link, str) else f"a {type(self.link).__name__}"
+        word = given or self.links[0]
         if word not in self.links:
             known = ", ".join(map(repr, self.links))
-            raise ArgumentError(f"the family {self.name} has the links {known}, got {shown(self.link)}")
+            raise ArgumentError(f"the family {self.name} has the links {known}, got {given[:80]!r}")
         object.__setattr__(self, "link", word)
         object.__setattr__(self, "g", LINKS[word])
 
@@ -60,15 +60,8 @@ class Family(ABC):
         """V(μ) and its first two derivatives."""
 
     @abstractmethod
-    def slopes(self, y: Float, mu: Float) -> Four:
-        """The first four derivatives of −d(y, μ)/2 by μ."""
-
-    @abstractmethod
-    def by_log(self, y: Float, eta: Float) -> tuple[Float, Four, Three]:
-        """With μ = e^η: unit deviance, derivatives of −d/2 by η, and the expected weight with two derivatives.
-
-        In powers of μ of the smallest degree: those of a quotient leave the range of numbers before these do.
-        """
+    def by_eta(self, y: Float, eta: Float) -> tuple[Float, Four, Three]:
+        """Unit deviance, derivatives of −d/2 by η, and the expected weight with two derivatives."""
 
     @abstractmethod
     def saturated(self, y: Float, w: Float, phi: float) -> float:
@@ -106,14 +99,29 @@ class Family(ABC):
         ([1.0], [1.0])
         """
         with np.errstate(all="ignore"):  # outside of its range a row is marked by its deviance
-            mu = self.g.mean(eta)
-            inside = self.has_mean(eta, mu[0])
-            if self.link == "log":
-                deviance, slopes, expected = self.by_log(y, eta)
-            else:
-                deviance, slopes = self.deviance(y, mu[0]), through(self.slopes(y, mu[0]), mu)
-                expected = fisher(self.variance(mu[0]), mu)
-            first, second, third, fourth = slopes
+            inside = self.has_mean(eta, self.g.mean(eta)[0])
+            deviance, (first, second, third, fourth), (v, v1, v2) = self.by_eta(y, eta)
             deviance = np.where(inside, w * deviance, np.inf)
-            v, v1, v2 = expected
         return Rows(deviance, w * first, (-w * second, -w * third, -w * fourth), (w * v, w * v1, w * v2))
+
+
+class FamilyOfMeans(Family):
+    """A family whose rows are functions of the mean: of powers of it, or with the logarithmic link of e^η."""
+
+    @abstractmethod
+    def slopes(self, y: Float, mu: Float) -> Four:
+        """The first four derivatives of −d(y, μ)/2 by μ."""
+
+    @abstractmethod
+    def by_log(self, y: Float, eta: Float) -> tuple[Float, Four, Three]:
+        """`by_eta` with μ = e^η.
+
+        In powers of μ of the smallest degree: those of a quotient leave the range of numbers before these do.
+        """
+
+    def by_eta(self, y: Float, eta: Float) -> tuple[Float, Four, Three]:
+        """As `Family.by_eta`."""
+        if self.link == "log":
+            return self.by_log(y, eta)
+        mu = self.g.mean(eta)
+        return self.deviance(y, mu[0]), through(self.slopes(y, mu[0]), mu), fisher(self.variance(mu[0]), mu)

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 
 from lmmsparse.family.base import Family, Four, Three
-from lmmsparse.family.links import Jet
-from lmmsparse.family.rows import Rows, powers
 from lmmsparse.family.tails import LOGARITHMS
 
 Float = NDArray[np.float64]
@@ -41,12 +39,6 @@ class Binomial(Family):
         """As `Family.variance`."""
         return mu * (1.0 - mu), 1.0 - 2.0 * mu, np.full_like(mu, -2.0)
 
-    def slopes(self, y: Float, mu: Float) -> Four:
-        """As `Family.slopes`."""
-        a, b = powers(mu), powers(1.0 - mu)
-        z = 1.0 - y
-        return y * a[0] - z * b[0], -y * a[1] - z * b[1], 2.0 * (y * a[2] - z * b[2]), -6.0 * (y * a[3] + z * b[3])
-
     def saturated(self, y: Float, w: Float, phi: float) -> float:
         """As `Family.saturated`."""
         choices = gammaln(w + 1.0) - gammaln(w * y + 1.0) - gammaln(w * (1.0 - y) + 1.0)
@@ -64,21 +56,10 @@ class Binomial(Family):
         """As `Family.has_mean`: a probability."""
         return self.g.inside(eta) & (mu <= 1.0)
 
-    def by_log(self, y: Float, eta: Float) -> tuple[Float, Four, Three]:
-        """As `Family.by_log`."""
-        return self._by_logarithms(y, *LOGARITHMS["log"](eta))
-
-    def rows(self, y: Float, w: Float, eta: Float) -> Rows:
-        """As `Family.rows`, by logarithms of both probabilities: right where one of them rounds to 0 or 1."""
-        with np.errstate(all="ignore"):
-            inside = self.has_mean(eta, self.g.mean(eta)[0])
-            found = self._by_logarithms(y, *LOGARITHMS[self.link](eta))
-            deviance, (first, second, third, fourth), (v, v1, v2) = found
-            deviance = np.where(inside, w * deviance, np.inf)
-        return Rows(deviance, w * first, (-w * second, -w * third, -w * fourth), (w * v, w * v1, w * v2))
-
-    def _by_logarithms(self, y: Float, A: Jet, B: Jet) -> tuple[Float, Four, Three]:
-        """From log μ and log(1 − μ); a row of successes alone asks nothing of the latter."""
+    def by_eta(self, y: Float, eta: Float) -> tuple[Float, Four, Three]:
+        """As `Family.by_eta`, by logarithms of both probabilities: right where one of them rounds to 0 or 1."""
+        A, B = LOGARITHMS[self.link](eta)
+        # a row of successes alone asks nothing of log(1 − μ)
         some, rest = y > 0.0, y < 1.0
         value, *slopes = (
             np.where(some, y * a, 0.0) + np.where(rest, (1.0 - y) * b, 0.0) for a, b in zip(A, B, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import digamma, expit, gammaln, xlogy
 
-from lmmsparse.family.base import Family, Four, Three
+from lmmsparse.errors import ArgumentError
+from lmmsparse.family.base import FamilyOfMeans, Four, Three
 from lmmsparse.family.links import capped_exp
 from lmmsparse.family.rows import powers
 
@@ -18,7 +20,7 @@ Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
-class Poisson(Family):
+class Poisson(FamilyOfMeans):
     """Counts; prior weights count repetitions of a row."""
 
     name: ClassVar[str] = "poisson"
@@ -59,7 +61,7 @@ class Poisson(Family):
         return 2.0 * (xlogy(y, y) - y * eta - (y - mu)), (y - mu, -mu, -mu, -mu), (mu, mu, mu)
 
 
-class Gaussian(Family):
+class Gaussian(FamilyOfMeans):
     """A normal distribution; prior weights as in `lmer`."""
 
     name: ClassVar[str] = "gaussian"
@@ -100,7 +102,7 @@ class Gaussian(Family):
         return np.maximum(y, 0.01 * max(float(np.abs(y).max(initial=0.0)), np.finfo(float).tiny))
 
 
-class Gamma(Family):
+class Gamma(FamilyOfMeans):
     """Positive responses with a constant coefficient of variation √φ."""
 
     name: ClassVar[str] = "gamma"
@@ -217,6 +219,13 @@ class NegativeBinomial(Poisson):
     size: float = 1.0
     name: ClassVar[str] = "negative_binomial"
     links: ClassVar[tuple[str, ...]] = ("log", "sqrt", "identity")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given: object = self.size
+        number = isinstance(given, Real) and not isinstance(given, bool)
+        if not (number and 0.0 < self.size < np.inf):
+            raise ArgumentError("the size of a negative binomial distribution must be a positive number")
 
     def deviance(self, y: Float, mu: Float) -> Float:
         """As `Family.deviance`."""

@@ -23,3 +23,9 @@ def test_a_link_that_the_family_has_not_is_refused(link: object) -> None:
 def test_families_are_compared_by_what_they_are() -> None:
     assert Binomial() == Binomial(link="logit") != Binomial(link="probit")
     assert NegativeBinomial(size=2.0) != NegativeBinomial(size=3.0)
+
+
+@pytest.mark.parametrize("size", [0.0, -1.0, float("nan"), float("inf"), "2", True, None])
+def test_a_size_is_positive(size: object) -> None:
+    with pytest.raises(ArgumentError, match="size of a negative binomial"):
+        NegativeBinomial(size=size)  # type: ignore[arg-type]
