@@ -153,15 +153,10 @@ def custom(contrasts: Any, names: Any = None) -> Any:
     """Contrasts by their matrix, (levels, columns), and the names of its columns."""
     try:
         matrix = np.array(contrasts, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(
-            "custom contrasts are a matrix of numbers, one row a level and one column a coefficient"
-        ) from error
-    if (
-        matrix.ndim != 2
-        or not np.isfinite(matrix).all()
-        or any(isinstance(v, str) for v in np.ravel(np.array(contrasts, dtype=object)))
-    ):
+        written = any(isinstance(value, str) for value in np.ravel(np.array(contrasts, dtype=object)))
+    except (TypeError, ValueError, OverflowError):
+        matrix, written = np.zeros(0), True
+    if written or matrix.ndim != 2 or not np.isfinite(matrix).all():
         raise DataError("custom contrasts are a matrix of numbers, one row a level and one column a coefficient")
     texts = None if names is None else [str(name) for name in names]
     if texts is not None and (len(texts) != matrix.shape[1] or len(set(texts)) < len(texts)):
